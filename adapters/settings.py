@@ -1,0 +1,149 @@
+"""What can be set from outside, once: `ONHAND_*` in the environment or in `.env` at the root.
+
+Read by `settings()` and handed on; nothing else of onhand looks at the environment.
+"""
+
+import difflib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "ONHAND_"
+
+ANALYTICS_OFF = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+"""Environment of every process that we start, so that nothing calls home."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class SettingsError(ValueError):
+    """A setting that makes no sense. One line a setting, each naming it; values are never repeated."""
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=PROJECT_ROOT / ".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: SecretStr | None = None
+    """PostgreSQL of the ledger. None: the embedded one in `data_dir`."""
+    data_dir: Path = Path(".onhand")
+    """Everything that onhand keeps on disk; a relative path counts from the project's root."""
+    prefect_api_url: str | None = None
+    """An existing Prefect server, ending in /api. None: the embedded one."""
+    prefect_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of the embedded Prefect server on loopback. None: 4200, or a free one when that is taken."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    database_pool_size: int = Field(default=10, ge=1, le=100)
+    """Connections that one process keeps at most, each way (kept, and more under load)."""
+    slack_webhook_url: SecretStr | None = None
+    """Incoming webhook for alerts. None: alerts are stored and logged only."""
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        path = value.expanduser()
+        path = path if path.is_absolute() else PROJECT_ROOT / path
+        if path.exists() and not path.is_dir():
+            raise ValueError("is a file; give a folder")
+        if path == Path(path.anchor):
+            raise ValueError("is the root of the file system; give a folder of its own")
+        return path
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            url = make_url(value.get_secret_value())
+        except (ArgumentError, ValueError):
+            raise ValueError("is no URL; write postgresql://user:password@host:5432/database") from None
+        if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+            raise ValueError("must be PostgreSQL: postgresql://user:password@host:5432/database")
+        if not url.database:
+            raise ValueError("names no database: postgresql://user:password@host:5432/database")
+        return SecretStr(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+
+    @field_validator("prefect_api_url")
+    @classmethod
+    def _api(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("is no URL; write http://host:4200/api")
+        if not parts.path.rstrip("/").endswith("/api"):
+            raise ValueError("must end in /api, as in http://host:4200/api")
+        return value.rstrip("/")
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        parts = urlsplit(value.get_secret_value())
+        if not parts.hostname or not (parts.scheme == "https" or parts.hostname in _LOOPBACK):
+            raise ValueError("must be an https URL")
+        return value
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read at the first call. Raises SettingsError."""
+    return read_settings()
+
+
+def read_settings() -> Settings:
+    """Read the environment now; `settings()` is what programs use."""
+    _refuse_misspelt()
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(error))) from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
+        lines.append(f"{name} {problem['msg'].removeprefix('Value error, ')}")
+    return lines
+
+
+def _refuse_misspelt() -> None:
+    """A name that is almost a setting would be ignored in silence. Other parts may add names of their own."""
+    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    env_file = PROJECT_ROOT / ".env"
+    given = [*os.environ, *(dotenv_values(env_file) if env_file.is_file() else ())]
+    for name in sorted({name.upper() for name in given}):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            if close:
+                raise SettingsError(f"{name} is no setting; did you mean {close[0]}?")

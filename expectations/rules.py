@@ -1,0 +1,22 @@
+"""The registry of every rule: the single source that the gate, the masks, the tests and the docs read."""
+
+from expectations import orders_pulled, outgoing_push
+from expectations.rule import Action, Rule, Scope, Suite
+
+__all__ = ["RULES", "SUITES", "Action", "Rule", "Scope", "Suite", "rules_of", "suite_named"]
+
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (orders_pulled.SUITE, outgoing_push.SUITE)}
+
+RULES: tuple[Rule, ...] = tuple(rule for suite in SUITES.values() for rule in suite.rules)
+
+
+def suite_named(name: str) -> Suite:
+    """Raises KeyError with the names there are."""
+    try:
+        return SUITES[name]
+    except KeyError:
+        raise KeyError(f"no suite {name!r}; there are {', '.join(sorted(SUITES))}") from None
+
+
+def rules_of(suite: str) -> tuple[Rule, ...]:
+    return suite_named(suite).rules

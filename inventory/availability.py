@@ -1,0 +1,154 @@
+"""From on hand to sellable, each subtraction its own number, so that any answer can be explained."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, text
+
+from inventory.catalogue import bundles, components_of, eligible_locations
+from inventory.publishing import Market, Position, Stock
+from inventory.words import ON_HAND, ChannelMode, StockState, WriteMode
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """One SKU, in pieces: on hand − reserved − allocated − damaged − quarantined = available;
+    available − accuracy margin − safety stock = sellable (never below zero)."""
+
+    sku: str
+    reserved: int = 0
+    allocated: int = 0
+    damaged: int = 0
+    quarantined: int = 0
+    accuracy_margin: int = 0
+    safety_stock: int = 0
+    available_at: Mapping[str, int] = field(default_factory=dict)
+    """{location: pieces}"""
+
+    @property
+    def available(self) -> int:
+        return sum(self.available_at.values())
+
+    @property
+    def on_hand(self) -> int:
+        return self.available + self.reserved + self.allocated + self.damaged + self.quarantined
+
+    @property
+    def withheld(self) -> int:
+        return self.accuracy_margin + self.safety_stock
+
+    @property
+    def sellable(self) -> int:
+        return max(0, self.available - self.withheld)
+
+
+def availability(connection: Connection, skus: Collection[str]) -> dict[str, Availability]:
+    """The decomposition for each of these SKUs that is in the catalogue."""
+    rows = connection.execute(
+        text(
+            """
+            SELECT item.sku, item.accuracy_margin, item.safety_stock, balance.location, balance.state, balance.quantity
+            FROM item LEFT JOIN balance ON balance.sku = item.sku AND balance.state = ANY(:states)
+            WHERE item.sku = ANY(:skus) ORDER BY item.sku
+            """
+        ),
+        {"skus": sorted(set(skus)), "states": [state.value for state in ON_HAND]},
+    )
+    margins: dict[str, tuple[int, int]] = {}
+    available: dict[str, dict[str, int]] = {}
+    others: dict[tuple[str, str], int] = {}
+    for row in rows:
+        margins[row.sku] = (row.accuracy_margin, row.safety_stock)
+        places = available.setdefault(row.sku, {})
+        if row.state == StockState.AVAILABLE:
+            places[row.location] = row.quantity
+        elif row.state is not None:
+            others[row.sku, row.state] = others.get((row.sku, row.state), 0) + row.quantity
+    return {
+        sku: Availability(
+            sku=sku,
+            reserved=others.get((sku, StockState.RESERVED), 0),
+            allocated=others.get((sku, StockState.ALLOCATED), 0),
+            damaged=others.get((sku, StockState.DAMAGED), 0),
+            quarantined=others.get((sku, StockState.QUARANTINED), 0),
+            accuracy_margin=margin,
+            safety_stock=safety,
+            available_at=available[sku],
+        )
+        for sku, (margin, safety) in margins.items()
+    }
+
+
+def connected_skus(connection: Connection, skus: Collection[str]) -> set[str]:
+    """These SKUs and every SKU that shares a bundle with any of them, near or far."""
+    rows = connection.execute(
+        text(
+            """
+            WITH RECURSIVE connected (sku) AS (
+                SELECT sku FROM unnest(CAST(:skus AS text[])) AS wanted (sku)
+                UNION
+                SELECT CASE WHEN part.component_sku = connected.sku THEN part.bundle_sku ELSE part.component_sku END
+                FROM connected JOIN bundle_component part ON connected.sku IN (part.component_sku, part.bundle_sku)
+            )
+            SELECT sku FROM connected
+            """
+        ),
+        {"skus": sorted(set(skus))},
+    )
+    return {row.sku for row in rows}
+
+
+def listing_ids(connection: Connection, skus: Collection[str]) -> dict[str, dict[str, int]]:
+    """{channel: {ref: listing id}} of the listings that sell any of these SKUs, on channels that are read."""
+    rows = connection.execute(
+        text("SELECT channel, ref, id FROM listing WHERE sku = ANY(:skus) ORDER BY channel, id"),
+        {"skus": sorted(connected_skus(connection, skus))},
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row.channel, {})[row.ref] = row.id
+    return found
+
+
+def load_market(connection: Connection, skus: Collection[str], live: Mapping[int, int]) -> Market:
+    """Everything the planner needs about these SKUs and those they share bundles with.
+
+    `live` are the numbers just read, by listing id. For a plan that is acted upon, lock the balances of
+    `connected_skus` first.
+    """
+    connected = connected_skus(connection, skus)
+    rows = connection.execute(
+        text(
+            """
+            SELECT listing.id, listing.channel, listing.ref, listing.sku, listing.units_per_listing, listing.cap,
+                   listing.exposure, listing.tracked, listing.unconfirmed_until, channel.share, channel.mode,
+                   channel.write_mode
+            FROM listing JOIN channel ON channel.code = listing.channel
+            WHERE listing.sku = ANY(:skus) ORDER BY listing.id
+            """
+        ),
+        {"skus": sorted(connected)},
+    ).all()
+    recipes = bundles(connection, {row.sku for row in rows})
+    places = eligible_locations(connection)
+    positions = [
+        Position(
+            listing_id=row.id,
+            channel=row.channel,
+            ref=row.ref,
+            sku=row.sku,
+            components=components_of(row.sku, row.units_per_listing, recipes),
+            locations=frozenset(places.get(row.channel, ())),
+            share=row.share,
+            exposure=row.exposure,
+            live=live.get(row.id),
+            compare_and_set=row.write_mode == WriteMode.COMPARE_AND_SET,
+            open=row.mode == ChannelMode.LIVE and row.tracked and row.unconfirmed_until is None,
+            cap=row.cap,
+        )
+        for row in rows
+    ]
+    parts = {sku for position in positions for sku in position.components}
+    found = availability(connection, parts | set(connected))
+    stock = {sku: Stock(found[sku].available_at, found[sku].withheld) for sku in found}
+    return Market(stock, positions)

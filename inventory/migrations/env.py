@@ -1,0 +1,11 @@
+"""Alembic's environment. The connection is handed in (`adapters.database.migrate`); nothing is configured here."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+from inventory import tables  # noqa: F401 - registers the tables
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_type=True)
+with context.begin_transaction():
+    context.run_migrations()

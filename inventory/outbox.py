@@ -1,0 +1,117 @@
+"""The outbox: SKUs whose listings must be computed again.
+
+Marking is part of the transaction that changed the stock. Many changes make one pending entry
+(coalescing); the number to publish is computed when it is sent, never stored here. A claim is a lease:
+what a killed publisher held comes back when the lease ends. An entry that was marked again while it was
+claimed stays, because its generation moved on.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    sku: str
+    generation: int
+    dirty_at: datetime
+
+
+_MARK = text(
+    """
+    INSERT INTO outbox (sku, generation, dirty_at, due_at)
+    SELECT sku, 1, :now, :due FROM unnest(CAST(:skus AS text[])) AS dirty (sku) ORDER BY sku
+    ON CONFLICT (sku) DO UPDATE
+    SET generation = outbox.generation + 1, due_at = least(outbox.due_at, EXCLUDED.due_at)
+    """
+)
+
+_CLAIM = text(
+    """
+    UPDATE outbox SET lease_until = :until, lease_owner = :owner
+    WHERE sku IN (
+        SELECT sku FROM outbox
+        WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now)
+        ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING sku, generation, dirty_at
+    """
+)
+
+_FINISH = text(
+    """
+    WITH done AS (
+        SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:generations AS bigint[])) AS done (sku, generation)
+    ), gone AS (
+        DELETE FROM outbox USING done
+        WHERE outbox.sku = done.sku AND outbox.generation = done.generation AND outbox.lease_owner = :owner
+        RETURNING outbox.sku
+    )
+    UPDATE outbox SET lease_until = NULL, lease_owner = NULL, dirty_at = :now
+    FROM done
+    WHERE outbox.sku = done.sku AND outbox.generation <> done.generation AND outbox.lease_owner = :owner
+    """
+)
+
+_RETURN = text(
+    """
+    UPDATE outbox SET lease_until = NULL, lease_owner = NULL,
+           due_at = CASE WHEN outbox.generation = back.generation THEN back.due ELSE outbox.due_at END
+    FROM unnest(CAST(:skus AS text[]), CAST(:generations AS bigint[]), CAST(:dues AS timestamptz[]))
+         AS back (sku, generation, due)
+    WHERE outbox.sku = back.sku AND outbox.lease_owner = :owner
+    """
+)
+
+
+def mark_dirty(connection: Connection, skus: Collection[str], *, now: datetime, due: datetime | None = None) -> None:
+    """These SKUs must be published again, at `due` (default: at once)."""
+    if skus:
+        connection.execute(_MARK, {"skus": sorted(set(skus)), "now": now, "due": due or now})
+
+
+def claim(connection: Connection, *, owner: str, limit: int, lease: timedelta, now: datetime) -> list[Claim]:
+    """Take at most `limit` due entries that nobody else holds, oldest first."""
+    rows = connection.execute(_CLAIM, {"owner": owner, "limit": limit, "until": now + lease, "now": now})
+    return sorted((Claim(row.sku, row.generation, row.dirty_at) for row in rows), key=lambda one: one.dirty_at)
+
+
+def finish(connection: Connection, claims: Collection[Claim], *, owner: str, now: datetime) -> None:
+    """Remove what was published; what was marked again meanwhile stays, free to be claimed."""
+    if claims:
+        ordered = sorted(claims, key=lambda one: one.sku)
+        connection.execute(
+            _FINISH,
+            {
+                "skus": [one.sku for one in ordered],
+                "generations": [one.generation for one in ordered],
+                "owner": owner,
+                "now": now,
+            },
+        )
+
+
+def give_back(connection: Connection, claims: Mapping[Claim, datetime], *, owner: str) -> None:
+    """Release claims without having finished them; each comes due at its time, or at once if marked again."""
+    if claims:
+        ordered = sorted(claims, key=lambda one: one.sku)
+        connection.execute(
+            _RETURN,
+            {
+                "skus": [one.sku for one in ordered],
+                "generations": [one.generation for one in ordered],
+                "dues": [claims[one] for one in ordered],
+                "owner": owner,
+            },
+        )
+
+
+def backlog(connection: Connection, *, now: datetime) -> tuple[int, float]:
+    """(entries, age in seconds of the oldest that is due)."""
+    row = connection.execute(
+        text("SELECT count(*) AS n, min(dirty_at) FILTER (WHERE due_at <= :now) AS oldest FROM outbox"), {"now": now}
+    ).one()
+    return row.n, (now - row.oldest).total_seconds() if row.oldest else 0.0

@@ -1,0 +1,177 @@
+"""The publication log: each number sent, why it was that number, and what became of it.
+
+`begin` is committed before a number leaves, `end` after its answer came. Whatever happens in between, the
+log has a row with status `sent`, the exposure counts the worst case, and the listing is in doubt.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from inventory.exposure import Answered, Sending, answered, grow
+from inventory.publishing import POLICY_VERSION, Step
+from inventory.words import PublicationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A step on its way."""
+
+    publication_id: int
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    sent: Sent
+    status: PublicationStatus
+    reason: str = ""
+
+
+_INSERT = text(
+    """
+    INSERT INTO publication (listing_id, channel, sku, quantity, expected, growth, status, inputs, policy_version,
+                             gate_run_id, key, reason, sent_at)
+    VALUES (:listing_id, :channel, :sku, :quantity, :expected, :growth, 'sent', :inputs, :policy_version,
+            :gate_run_id, :key, '', :now)
+    RETURNING id
+    """
+).bindparams(bindparam("inputs", type_=JSONB))
+
+
+def begin(
+    connection: Connection, steps: Sequence[Step], *, key: str, gate_runs: Mapping[str, int], now: datetime
+) -> list[Sent]:
+    """Note the steps and count their worst case. The caller holds the balance locks, commits, then sends.
+
+    `gate_runs`: {channel: id of the verdict that let its rows through}.
+    """
+    grow(
+        connection,
+        [Sending(step.position.listing_id, step.quantity, step.growth) for step in steps],
+        now=now,
+    )
+    sent = []
+    for step in steps:
+        position = step.position
+        row = connection.execute(
+            _INSERT,
+            {
+                "listing_id": position.listing_id,
+                "channel": position.channel,
+                "sku": position.sku,
+                "quantity": step.quantity,
+                "expected": position.live if position.compare_and_set else None,
+                "growth": step.growth,
+                "inputs": explained(step),
+                "policy_version": POLICY_VERSION,
+                "gate_run_id": gate_runs.get(position.channel),
+                "key": key,
+                "now": now,
+            },
+        )
+        sent.append(Sent(row.scalar_one(), step))
+    return sent
+
+
+def explained(step: Step) -> dict[str, Any]:
+    """The inputs of a number, to be stored beside it."""
+    position = step.position
+    return {
+        "live": position.live,
+        "exposure": position.exposure,
+        "slice": step.slice,
+        "sellable": step.room.sellable,
+        "exposure_of_others": step.room.others,
+        "room": step.room.units,
+        "cap": position.cap,
+        "components": dict(position.components),
+    }
+
+
+def end(connection: Connection, outcomes: Sequence[Outcome], *, now: datetime) -> None:
+    """The answers are in. What has none stays in doubt with its worst case."""
+    answers = []
+    for outcome in outcomes:
+        step = outcome.sent.step
+        listing_id = step.position.listing_id
+        if outcome.status is PublicationStatus.CONFIRMED:
+            answers.append(Answered(listing_id, True, step.fall))
+        elif outcome.status is not PublicationStatus.UNCONFIRMED:
+            answers.append(Answered(listing_id, False, step.growth))
+    answered(connection, answers, now=now)
+    connection.execute(
+        text(
+            """
+            UPDATE publication
+            SET status = given.status, reason = given.reason, answered_at = :now,
+                confirmed_at = CASE WHEN given.status = 'confirmed' THEN CAST(:now AS timestamptz) END
+            FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:reasons AS text[]))
+                 AS given (id, status, reason)
+            WHERE publication.id = given.id
+            """
+        ),
+        {
+            "ids": [one.sent.publication_id for one in outcomes],
+            "statuses": [one.status.value for one in outcomes],
+            "reasons": [one.reason[:500] for one in outcomes],
+            "now": now,
+        },
+    )
+
+
+def abandon(connection: Connection, *, now: datetime) -> int:
+    """Publications whose sender died before it noted an answer, and whose time of doubt is over."""
+    result = connection.execute(
+        text(
+            """
+            UPDATE publication SET status = 'unconfirmed', reason = 'the sender stopped before the answer came',
+                   answered_at = :now
+            FROM channel
+            WHERE publication.status = 'sent' AND channel.code = publication.channel
+              AND publication.sent_at + make_interval(secs => channel.in_doubt_seconds) < :now
+            """
+        ),
+        {"now": now},
+    )
+    return result.rowcount
+
+
+def note_synced(connection: Connection, skus: Sequence[str], *, known_at: datetime, now: datetime) -> None:
+    """Every other channel shows a number that knows of the orders recorded up to `known_at` for these SKUs.
+
+    An order is synced when the last of its SKUs is; the sync gap is `synced_at - placed_at`.
+    """
+    if not skus:
+        return
+    connection.execute(
+        text(
+            """
+            WITH lines AS (
+                UPDATE reservation_line AS line SET synced = true
+                FROM reservation
+                WHERE reservation.holder = line.holder AND NOT line.synced AND line.sku = ANY(:skus)
+                  AND reservation.kind = 'order' AND reservation.synced_at IS NULL
+                  AND reservation.recorded_at <= :known_at
+                RETURNING line.holder
+            )
+            SELECT DISTINCT holder FROM lines
+            """
+        ),
+        {"skus": list(skus), "known_at": known_at},
+    )
+    connection.execute(
+        text(
+            """
+            UPDATE reservation SET synced_at = :now
+            WHERE synced_at IS NULL AND kind = 'order' AND recorded_at <= :known_at
+              AND NOT EXISTS (SELECT FROM reservation_line line
+                              WHERE line.holder = reservation.holder AND NOT line.synced)
+            """
+        ),
+        {"now": now, "known_at": known_at},
+    )

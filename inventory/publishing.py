@@ -1,0 +1,249 @@
+"""What each listing may show: the strict policy, as pure functions over one consistent view.
+
+Every channel here is *blind*: it sells what it shows and tells afterwards. So the stock is split. The
+sum of all exposures never exceeds what is sellable (`headroom`), each listing is entitled to a slice by its
+channel's share (`slices`), and units only move from one slice to another by lower, confirm, raise (`plan`).
+A slice is not touched because its own channel sold from it: that channel's counter went down by itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from math import ceil, floor
+
+POLICY_VERSION = "strict/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One listing at the moment of planning. Quantities are listing units."""
+
+    listing_id: int
+    channel: str
+    ref: str
+    sku: str
+    components: Mapping[str, int]
+    """{SKU: pieces in one listing unit}"""
+    locations: frozenset[str]
+    share: float
+    exposure: int | None
+    live: int | None
+    """The number the channel shows, just read. None: could not be read."""
+    compare_and_set: bool
+    open: bool = True
+    """The channel is live, stock is tracked, and no write is in doubt: it may be written to."""
+    cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Sellable pieces of one SKU: available by location, less `withheld` from their sum."""
+
+    available: Mapping[str, int]
+    withheld: int = 0
+
+    def sellable(self, locations: Iterable[str]) -> int:
+        return max(0, sum(self.available.get(place, 0) for place in locations) - self.withheld)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The tightest bound on one listing. `units` listing units may be added; negative: it is not backed."""
+
+    units: int
+    sellable: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A number to send to one listing."""
+
+    position: Position
+    quantity: int
+    growth: int
+    """Listing units by which the exposure grows when it is sent."""
+    fall: int
+    """Listing units by which the exposure falls when the channel says that it is applied."""
+    raises: bool
+    must_lower: bool
+    slice: int
+    room: Room
+
+    @property
+    def ceiling(self) -> int:
+        """The largest quantity that keeps the bound; a lowering is within it by nature."""
+        assert self.position.exposure is not None and self.position.live is not None
+        if not self.raises:
+            return max(self.quantity, self.room.units)
+        if not self.position.compare_and_set:
+            return self.room.units
+        return self.room.units + max(self.position.live, 0)
+
+
+@dataclass(slots=True)
+class Market:
+    """A set of SKUs and every listing that sells any of them."""
+
+    stock: Mapping[str, Stock]
+    positions: Sequence[Position]
+    by_sku: dict[str, list[Position]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_sku = defaultdict(list)
+        for position in self.positions:
+            for sku in position.components:
+                self.by_sku[sku].append(position)
+
+    def room(self, position: Position) -> Room:
+        """How far this listing's exposure may grow while Σ exposure ≤ sellable holds, for every component
+        and for every set of locations that some of the listings are confined to (Hall's condition)."""
+        rooms = [self._room(position, sku, pieces) for sku, pieces in position.components.items()]
+        return min(rooms, key=lambda one: one.units, default=Room(0, 0, 0))
+
+    def _room(self, position: Position, sku: str, pieces: int) -> Room:
+        listings = self.by_sku[sku]
+        tightest: Room | None = None
+        for places in _unions({one.locations for one in listings}):
+            if not position.locations <= places:
+                continue
+            sellable = self.stock[sku].sellable(places)
+            inside = [one for one in listings if one.locations <= places]
+            if any(one.exposure is None for one in inside):
+                return Room(min(0, -(position.exposure or 0)), sellable, sellable)
+            taken = sum((one.exposure or 0) * one.components[sku] for one in inside)
+            room = Room((sellable - taken) // pieces, sellable, taken - (position.exposure or 0) * pieces)
+            if tightest is None or room.units < tightest.units:
+                tightest = room
+        return tightest or Room(0, 0, 0)
+
+    def slices(self) -> dict[int, int]:
+        """What each listing is entitled to, by share; the sum of all is never more than is sellable."""
+        pieces: dict[tuple[int, str], int] = defaultdict(int)
+        for sku, stock in self.stock.items():
+            for place, units in _after_withholding(stock).items():
+                eligible = [one for one in self.by_sku[sku] if place in one.locations and one.exposure is not None]
+                parts = _apportion(units, eligible, sku)
+                for one, part in zip(eligible, parts, strict=True):
+                    pieces[one.listing_id, sku] += part
+        entitled: dict[int, int] = {}
+        for one in self.positions:
+            whole = min((pieces[one.listing_id, sku] // count for sku, count in one.components.items()), default=0)
+            entitled[one.listing_id] = whole if one.cap is None else min(whole, one.cap)
+        return entitled
+
+
+def plan(market: Market) -> list[Step]:
+    """The numbers to send now. Lowerings first; a raise that needs them comes out of the next plan."""
+    entitled = market.slices()
+    rooms = {one.listing_id: market.room(one) for one in market.positions}
+    needy = {
+        sku
+        for one in market.positions
+        if one.open and _is_needy(one, entitled[one.listing_id], rooms[one.listing_id])
+        for sku in one.components
+    }
+    steps = []
+    for one in market.positions:
+        if not one.open or one.live is None or one.exposure is None:
+            continue
+        donates = not needy.isdisjoint(one.components)
+        step = _step(one, entitled[one.listing_id], rooms[one.listing_id], donates)
+        if step:
+            steps.append(step)
+    return sorted(steps, key=lambda step: (step.raises, not step.must_lower, step.position.listing_id))
+
+
+def _is_needy(one: Position, entitled: int, room: Room) -> bool:
+    """It has clearly less than its slice, and nothing is free to give it."""
+    if one.exposure is None or one.live is None:
+        return False
+    lacking = entitled - one.exposure
+    if lacking <= max(room.units, 0):
+        return False
+    return one.exposure == 0 or lacking >= max(2, ceil(entitled / 4))
+
+
+def _step(one: Position, entitled: int, room: Room, donates: bool) -> Step | None:
+    assert one.exposure is not None and one.live is not None
+    unbacked = room.units < 0
+    if one.exposure > entitled and (unbacked or donates):
+        return _lowering(one, entitled, room, unbacked)
+    if min(entitled, one.exposure + room.units) > one.exposure:
+        return _raising(one, entitled, room)
+    return None
+
+
+def _lowering(one: Position, entitled: int, room: Room, unbacked: bool) -> Step | None:
+    """Down to the slice. Units that are gone from the channel unseen cannot be taken back, so they count."""
+    assert one.exposure is not None and one.live is not None
+    shown = max(one.live, 0)
+    if one.compare_and_set:
+        quantity = max(0, entitled - (one.exposure - shown))
+        growth, fall = 0, shown - quantity
+    else:
+        # Between our read and an absolute write all that was shown may be sold, and the write puts it back:
+        # only what fits beside the present exposure may be written; otherwise the listing is closed first.
+        quantity = entitled if entitled <= room.units else 0
+        growth, fall = quantity, 0
+    if quantity >= shown:
+        return None
+    return Step(one, quantity, growth, fall, False, unbacked, entitled, room)
+
+
+def _raising(one: Position, entitled: int, room: Room) -> Step | None:
+    assert one.exposure is not None and one.live is not None
+    shown = max(one.live, 0)
+    if one.compare_and_set:
+        quantity = min(entitled, one.exposure + room.units) - (one.exposure - shown)
+        return Step(one, quantity, quantity - shown, 0, True, False, entitled, room)
+    quantity = min(entitled, room.units)
+    if quantity > shown:
+        return Step(one, quantity, quantity, 0, True, False, entitled, room)
+    gain = min(entitled, one.exposure + room.units) - shown
+    if shown and gain >= 2 and gain * 2 >= shown:
+        # Through zero: close it, let the orders come in, then the whole slice fits.
+        return Step(one, 0, 0, 0, False, False, entitled, room)
+    return None
+
+
+def _unions(sets: set[frozenset[str]]) -> set[frozenset[str]]:
+    """All unions of these location sets (there are few)."""
+    ordered = sorted(sets, key=sorted)
+    return {frozenset().union(*chosen) for size in range(1, len(ordered) + 1) for chosen in combinations(ordered, size)}
+
+
+def _after_withholding(stock: Stock) -> dict[str, int]:
+    """Available by location with the withheld units taken from the fullest shelves."""
+    left = dict(stock.available)
+    withheld = stock.withheld
+    for place in sorted(left, key=lambda one: (-left[one], one)):
+        taken = min(withheld, left[place])
+        left[place] -= taken
+        withheld -= taken
+    return left
+
+
+def _apportion(units: int, listings: Sequence[Position], sku: str) -> list[int]:
+    """Split whole units by share (largest remainder). The odd unit stays with who has it already, so that
+    the last unit of a SKU does not wander between channels."""
+    if not listings:
+        return []
+    per_channel: dict[str, int] = defaultdict(int)
+    for one in listings:
+        per_channel[one.channel] += 1
+    weights = [one.share / per_channel[one.channel] for one in listings]
+    ideal = [units * weight / sum(weights) for weight in weights]
+    parts = [floor(part) for part in ideal]
+    order = sorted(
+        range(len(listings)),
+        key=lambda i: (
+            (listings[i].exposure or 0) * listings[i].components[sku] <= parts[i],
+            -(ideal[i] - parts[i]),
+            listings[i].listing_id,
+        ),
+    )
+    for i in order[: units - sum(parts)]:
+        parts[i] += 1
+    return parts

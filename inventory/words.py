@@ -1,0 +1,165 @@
+"""The words of the field, once. Every table, message and form uses these and no synonyms.
+
+On hand = available + reserved + allocated + damaged + quarantined. The *outside accounts* are the
+other side of every movement that brings units in or takes them out; they may be negative.
+"""
+
+from enum import StrEnum
+
+
+class StockState(StrEnum):
+    """Where a unit is. The first seven are physical and never negative."""
+
+    INBOUND = "inbound"
+    IN_TRANSIT = "in_transit"
+    AVAILABLE = "available"
+    RESERVED = "reserved"
+    ALLOCATED = "allocated"
+    DAMAGED = "damaged"
+    QUARANTINED = "quarantined"
+    # Outside accounts.
+    SUPPLIER = "supplier"
+    SHIPPED = "shipped"
+    WRITTEN_OFF = "written_off"
+    COUNT_GAIN = "count_gain"
+    COUNT_LOSS = "count_loss"
+
+
+OUTSIDE_ACCOUNTS = frozenset(
+    {
+        StockState.SUPPLIER,
+        StockState.SHIPPED,
+        StockState.WRITTEN_OFF,
+        StockState.COUNT_GAIN,
+        StockState.COUNT_LOSS,
+    }
+)
+
+ON_HAND = (
+    StockState.AVAILABLE,
+    StockState.RESERVED,
+    StockState.ALLOCATED,
+    StockState.DAMAGED,
+    StockState.QUARANTINED,
+)
+
+
+class MovementReason(StrEnum):
+    """Why units moved. Free text goes into the movement's reference, never here."""
+
+    SALE = "sale"
+    HOLD = "hold"
+    RELEASE = "release"
+    EXPIRY = "expiry"
+    ALLOCATION = "allocation"
+    SHIPMENT = "shipment"
+    CANCELLATION = "cancellation"
+    RETURN = "return"
+    RESTOCK = "restock"
+    RECEIPT = "receipt"
+    ADJUSTMENT = "adjustment"
+    TRANSFER = "transfer"
+    COUNT = "count"
+    WRITE_OFF = "write_off"
+    DAMAGE = "damage"
+    QUARANTINE = "quarantine"
+    APP_SYNC = "app_sync"
+
+
+class ReservationKind(StrEnum):
+    ORDER = "order"
+    """A sale that a channel has already made. Never refused; what is short is oversold."""
+    HOLD = "hold"
+    """A channel that asks before it sells. Refused when it does not fit."""
+
+
+class ReservationStatus(StrEnum):
+    """`live` is the only status that holds units; the others are terminal."""
+
+    LIVE = "live"
+    REFUSED = "refused"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    SHIPPED = "shipped"
+
+
+class ReversalKind(StrEnum):
+    CANCELLATION = "cancellation"
+    REFUND = "refund"
+    RETURN = "return"
+
+
+class ReversalReason(StrEnum):
+    """Decides whether a reversal puts units back (see `inventory.reversals`)."""
+
+    CUSTOMER = "customer"
+    PAYMENT = "payment"
+    FRAUD = "fraud"
+    INVENTORY = "inventory"
+    """The seller could not find the unit: never a restock, always a count."""
+    DAMAGED = "damaged"
+    OTHER = "other"
+
+
+class WriteMode(StrEnum):
+    """How a channel takes a quantity."""
+
+    COMPARE_AND_SET = "compare_and_set"
+    ABSOLUTE = "absolute"
+
+
+class ChannelMode(StrEnum):
+    SHADOW = "shadow"
+    """Read only: nothing is computed for it, nothing is sent."""
+    DRY_RUN = "dry_run"
+    """Computed and gated, not sent."""
+    LIVE = "live"
+
+
+class InboxStatus(StrEnum):
+    PENDING = "pending"
+    APPLIED = "applied"
+    QUARANTINED = "quarantined"
+
+
+class PublicationStatus(StrEnum):
+    """`sent` is on its way; `unconfirmed` means the answer never came and the worst case counts."""
+
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    STALE = "stale"
+    REJECTED = "rejected"
+    UNCONFIRMED = "unconfirmed"
+
+
+class DiscrepancyClass(StrEnum):
+    STALE = "stale"
+    MISMATCH = "mismatch"
+    DELAYED = "delayed"
+    FOREIGN_WRITE = "foreign_write"
+    BAD_COUNT = "bad_count"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class IncidentKind(StrEnum):
+    """What a person must look at. One open incident a kind and subject; repeats raise its count."""
+
+    OVERSOLD = "oversold"
+    EXCESS_REVERSAL = "excess_reversal"
+    UNMATCHED_REVERSAL = "unmatched_reversal"
+    UNIT_NOT_FOUND = "unit_not_found"
+    EXPOSURE_EXCEEDED = "exposure_exceeded"
+    QUARANTINED_ROWS = "quarantined_rows"
+    BATCH_BLOCKED = "batch_blocked"
+    PAGE_UNREADABLE = "page_unreadable"
+    UNCONFIRMED = "unconfirmed"
+    REJECTED = "rejected"
+    FOREIGN_WRITE = "foreign_write"
+    DRIFT = "drift"
+    NEGATIVE_STOCK = "negative_stock"
+    LEDGER_MISMATCH = "ledger_mismatch"

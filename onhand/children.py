@@ -1,0 +1,214 @@
+"""What each child of the embedded stack is: its command, its environment, and when it is healthy."""
+
+import functools
+import importlib.util
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from adapters.settings import ANALYTICS_OFF, PREFIX, PROJECT_ROOT
+from onhand.processes import MARK, ManagedProcess, ProcessError
+
+HOST = "127.0.0.1"
+WORK_POOL = "onhand"
+WORKER = "onhand"
+
+_CLIENT = functools.partial(httpx.Client, trust_env=False, timeout=5.0)
+_DEPLOY_TIMEOUT = 180.0
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An imitated shop: where it listens and what it asks for. The credential lives as long as the stack."""
+
+    name: str
+    port: int
+    token: str = field(repr=False)
+
+    @classmethod
+    def on_free_port(cls, name: str) -> "Shop":
+        # One string for any vendor: those with a key and a secret split it at the colon.
+        return cls(name, choose_port(None), f"key_{secrets.token_hex(16)}:secret_{secrets.token_hex(16)}")
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def variable(self) -> str:
+        return f"{PREFIX}SANDBOX_{self.name.upper()}"
+
+    def environment(self) -> dict[str, str]:
+        return {f"{self.variable}_URL": self.url, f"{self.variable}_TOKEN": self.token}
+
+
+def choose_port(wanted: int | None, preferred: int | None = None) -> int:
+    """`wanted` as it is, else `preferred` if nothing listens there, else any free port."""
+    if wanted is not None:
+        return wanted
+    for port in (preferred, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe:
+            # As servers do it: a port whose last connections are still closing counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ProcessError("no free port on loopback")
+
+
+def environment(data_dir: Path, database_url: str, api_url: str, log_level: str) -> dict[str, str]:
+    """What every child inherits, over the caller's own environment."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_SERVER_DATABASE_")}
+    no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), HOST, "localhost"]))
+    return {
+        **inherited,
+        **ANALYTICS_OFF,
+        MARK: str(data_dir),
+        f"{PREFIX}DATA_DIR": str(data_dir),
+        f"{PREFIX}DATABASE_URL": database_url,
+        f"{PREFIX}PREFECT_API_URL": api_url,
+        "PREFECT_API_URL": api_url,
+        "PREFECT_HOME": str(data_dir / "prefect"),
+        "PREFECT_LOGGING_LEVEL": log_level,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")])),
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
+
+
+def prefect_server(inherited: Mapping[str, str], logs: Path, port: int, data_dir: Path) -> ManagedProcess:
+    home = data_dir / "prefect"
+    home.mkdir(parents=True, exist_ok=True)
+    return ManagedProcess(
+        "prefect-server",
+        _prefect("server", "start", "--host", HOST, "--port", str(port)),
+        {
+            **inherited,
+            "PREFECT_LOGGING_LEVEL": "WARNING",
+            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        },
+        PROJECT_ROOT,
+        logs / "prefect-server.log",
+        healthy=lambda: answers(f"http://{HOST}:{port}/api/health"),
+        timeout=120,
+    )
+
+
+def worker(inherited: Mapping[str, str], logs: Path, api_url: str, limit: int) -> ManagedProcess:
+    command = _prefect("worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", WORKER)
+    return ManagedProcess(
+        "worker",
+        [*command, "--limit", str(limit), "--install-policy", "never"],
+        inherited,
+        PROJECT_ROOT,
+        logs / "worker.log",
+        healthy=lambda: _worker_is_online(api_url),
+        timeout=120,
+    )
+
+
+def sandbox_shop(inherited: Mapping[str, str], logs: Path, shop: Shop) -> ManagedProcess:
+    command = [sys.executable, "-m", "adapters.sandbox.server", shop.name]
+    return ManagedProcess(
+        f"sandbox-{shop.name}",
+        [*command, "--port", str(shop.port), "--token-env", f"{shop.variable}_TOKEN"],
+        inherited,
+        PROJECT_ROOT,
+        logs / f"sandbox-{shop.name}.log",
+        healthy=lambda: _listens(shop.port),
+        grace=3,
+    )
+
+
+def ensure_pool(api_url: str) -> None:
+    """Make the work pool if there is none, with Prefect's own template for processes.
+
+    By the API: `prefect work-pool create` would import Prefect for seconds, and fail if it exists.
+    """
+    with _CLIENT(timeout=30.0) as client:
+        if client.get(f"{api_url}/work_pools/{WORK_POOL}").status_code == httpx.codes.OK:
+            return
+        pool = {"name": WORK_POOL, "type": "process", "base_job_template": _process_template()}
+        answer = client.post(f"{api_url}/work_pools/", json=pool)
+        if answer.status_code not in (httpx.codes.CREATED, httpx.codes.OK, httpx.codes.CONFLICT):
+            raise ProcessError(f"the work pool {WORK_POOL} cannot be made: {answer.status_code} {answer.text[:200]}")
+
+
+def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event) -> int:
+    """Register every deployment of prefect.yaml; returns how many there are then."""
+    deploying = ManagedProcess(
+        "deploy",
+        _prefect("--no-prompt", "deploy", "--all"),
+        inherited,
+        PROJECT_ROOT,
+        logs / "deploy.log",
+        healthy=lambda: False,
+    )
+    deploying.log.unlink(missing_ok=True)
+    deploying.start()
+    waited = 0.0
+    while deploying.is_alive() and waited < _DEPLOY_TIMEOUT and not cancelled.wait(0.1):
+        waited += 0.1
+    code = deploying.returncode
+    deploying.stop()
+    if code != 0:
+        raise ProcessError(f"`prefect deploy --all` failed: {deploying.last_words()}")
+    with _CLIENT(timeout=30.0) as client:
+        return int(client.post(f"{inherited['PREFECT_API_URL']}/deployments/count", json={}).json())
+
+
+def answers(url: str) -> bool:
+    """The URL answers with 200 now."""
+    try:
+        with _CLIENT() as client:
+            return client.get(url).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _worker_is_online(api_url: str) -> bool:
+    try:
+        with _CLIENT() as client:
+            answer = client.post(f"{api_url}/work_pools/{WORK_POOL}/workers/filter", json={})
+            return answer.status_code == httpx.codes.OK and any(
+                found["name"] == WORKER and found["status"] == "ONLINE" for found in answer.json()
+            )
+    except httpx.HTTPError:
+        return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _prefect(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "prefect", *arguments]
+
+
+def _process_template() -> dict[str, Any]:
+    """Prefect's default template, from its own file: importing the worker class for it costs seconds."""
+    package = importlib.util.find_spec("prefect")
+    if package is None or not package.submodule_search_locations:
+        raise ProcessError("prefect is not installed: run `make install`")
+    collections = Path(package.submodule_search_locations[0]) / "server" / "api" / "collections_data" / "views"
+    known = json.loads((collections / "aggregate-worker-metadata.json").read_text())
+    template: dict[str, Any] = known["prefect"]["process"]["default_base_job_configuration"]
+    return template
