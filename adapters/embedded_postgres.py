@@ -17,6 +17,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,6 +38,9 @@ PORT = 5432
 
 _LONGEST_SOCKET_PATH = 103
 """Bytes of `sun_path` on the systems at hand (108 on Linux, 104 on macOS), less the final zero."""
+
+_ABANDONED_AFTER = 5.0
+"""Seconds after which an empty pid file is nobody's."""
 
 _CONFIGURATION = """\
 # Written at each start by onhand.
@@ -207,10 +211,11 @@ class EmbeddedPostgres:
             return
         if self.cluster.exists() and any(self.cluster.iterdir()):
             raise EmbeddedPostgresError(f"{self.cluster} is not empty and no PostgreSQL cluster: move it away")
-        # Made aside and renamed, so that a kill in the middle leaves nothing that looks finished.
-        draft = self.home / "data.new"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700)
+        # Made aside and renamed, so that a kill in the middle leaves nothing that looks finished. Under a
+        # name of its own, because the initdb of a killed starter may be at work still.
+        for abandoned in self.home.glob("data.new-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix="data.new-", dir=self.home))
         account.give(draft)
         arguments = ["--pgdata", str(draft), "--username", ROLE, "--auth", "trust", "--encoding", "UTF8"]
         # The builtin provider sorts alike on every machine: by code point, as Python does.
@@ -242,17 +247,35 @@ class EmbeddedPostgres:
 
     def _launch(self, account: ServerAccount, deadline: float) -> None:
         while True:
-            # A leftover pid file whose number another program now has would stop PostgreSQL's own check.
-            if self._postmaster() is None:
-                (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+            self._remove_misleading_pid_file()
             seconds = max(1, int(deadline - time.monotonic()))
             if self._control(account, "start", "-t", str(seconds), "-l", str(self.log)).returncode == 0:
                 return
+            # The pg_ctl of a killed starter may have been first.
+            if self._postmaster() is not None:
+                return
             reason = self._log_tail()
             # After a kill -9 the old server's children hold the shared memory for a moment.
-            if "shared memory block" not in reason or time.monotonic() >= deadline:
+            passing = "shared memory block" in reason or "is empty" in reason
+            if not passing or time.monotonic() >= deadline:
                 raise EmbeddedPostgresError(f"PostgreSQL does not start: {_last_line(reason)}; see {self.log}")
             time.sleep(0.25)
+
+    def _remove_misleading_pid_file(self) -> None:
+        """PostgreSQL copes with a leftover pid file itself, unless it is empty or another program has the number."""
+        pid_file = self.cluster / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().split("\n", 1)[0])
+        except FileNotFoundError:
+            return
+        except ValueError:
+            # Empty for an instant while a server starts, and for ever when it was killed in that instant.
+            with suppress(FileNotFoundError):
+                if time.time() - pid_file.stat().st_mtime > _ABANDONED_AFTER:
+                    pid_file.unlink()
+            return
+        if psutil.pid_exists(pid) and self._postmaster() is None:
+            pid_file.unlink(missing_ok=True)
 
     def _make_database(self, deadline: float) -> None:
         with self._connect(deadline) as connection:
@@ -276,7 +299,7 @@ class EmbeddedPostgres:
         command: Sequence[str] = [str(self.binaries / program), *arguments]
         environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
         # Errors go to a file, not a pipe: the server would inherit the pipe and keep it open.
-        with (self.home / "command.log").open("w+") as output:
+        with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(  # noqa: S603 - a fixed program of the wheel
                 command,
                 stdin=subprocess.DEVNULL,

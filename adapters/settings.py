@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database_pool_size: int = Field(default=10, ge=1, le=100)
     """Connections that one process keeps at most, each way (kept, and more under load)."""
+    channels_file: Path = Path("channels.toml")
+    """The sales channels (see `adapters.channels.registry`); a relative path counts from the project's root."""
     slack_webhook_url: SecretStr | None = None
     """Incoming webhook for alerts. None: alerts are stored and logged only."""
 
@@ -75,6 +77,12 @@ class Settings(BaseSettings):
         if path == Path(path.anchor):
             raise ValueError("is the root of the file system; give a folder of its own")
         return path
+
+    @field_validator("channels_file")
+    @classmethod
+    def _from_root(cls, value: Path) -> Path:
+        path = value.expanduser()
+        return path if path.is_absolute() else PROJECT_ROOT / path
 
     @field_validator("database_url")
     @classmethod
@@ -118,6 +126,14 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process, read at the first call. Raises SettingsError."""
     return read_settings()
+
+
+def secret(name: str) -> SecretStr:
+    """The value of the environment variable that a channel's configuration names. Raises SettingsError."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise SettingsError(f"{name} is not set: a channel's configuration names it as the place of a secret")
+    return SecretStr(value)
 
 
 def read_settings() -> Settings:

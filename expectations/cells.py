@@ -63,7 +63,7 @@ def instant(value: Any) -> datetime | None:
     """An aware datetime or ISO 8601 text with an offset, in UTC; a time without an offset is no instant."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if not isinstance(moment, datetime) or moment is pd.NaT or moment.utcoffset() is None:
+        if not isinstance(moment, datetime) or moment.utcoffset() is None:
             return None
         if isinstance(moment, pd.Timestamp):
             moment = moment.floor("us").to_pydatetime()
@@ -93,7 +93,7 @@ def column(values: Sequence[Any], kind: Kind) -> pd.Series:
         return pd.Series(values, dtype="float64")
     if kind is Kind.FLAG:
         return pd.Series(values, dtype=bool)
-    return pd.Series(pd.DatetimeIndex(values, tz=UTC).as_unit("us") if len(values) else [], dtype="datetime64[us, UTC]")
+    return pd.Series(list(values), dtype="datetime64[us, UTC]")
 
 
 def has_kind(series: pd.Series, kind: Kind) -> bool:

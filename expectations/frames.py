@@ -186,9 +186,7 @@ def _document_rows(
         yield header
 
 
-def _line_row(
-    header: Row, number: int, entry: Any, known_refs: Mapping[str, str], non_stock: Collection[str]
-) -> Row:
+def _line_row(header: Row, number: int, entry: Any, known_refs: Mapping[str, str], non_stock: Collection[str]) -> Row:
     source = entry if isinstance(entry, dict) else {}
     line_id, ref, own_sku = (text(source.get(name)) for name in ("line_id", "listing_ref", "sku"))
     known = ref is not None and ref in known_refs

@@ -124,7 +124,7 @@ ROW_RULES = (
         columns=("kind", "line_id", "reversal_id"), derive={"_entry_id": _entry_id},
     ),
     _rule(
-        "ORD-004", "the listing is mapped to a SKU, or is explicitly not stock: a sale we cannot map is reserved nowhere",
+        "ORD-004", "the listing is mapped to a SKU, or is explicitly no stock: an unmapped sale is reserved nowhere",
         lambda frame, told: frame["mapped"],
         "ExpectColumnValuesToBeInSet", lambda told: {"column": "mapped", "value_set": [True]},
         columns=("mapped", "listing_ref", "sku"),
@@ -216,6 +216,6 @@ BATCH_RULES = (
     ),
 )  # fmt: skip
 
-DERIVED = tuple({name: None for rule in (*ROW_RULES, *BATCH_RULES) for name in rule.derive})
+DERIVED: tuple[str, ...] = tuple({name: None for rule in (*ROW_RULES, *BATCH_RULES) for name in rule.derive})
 
 SUITE = Suite(NAME, ORDER_COLUMNS, OrdersPulled, (*ROW_RULES, *BATCH_RULES), schema_rule="ORD-101")

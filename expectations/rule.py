@@ -103,7 +103,8 @@ def has_schema(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> bool:
 
 def seconds(span: pd.Series, unknown: float = math.inf) -> pd.Series:
     """Spans as seconds. An unknown one becomes `unknown`, because the library skips what is missing."""
-    return span.dt.total_seconds().fillna(unknown)
+    found: pd.Series = span.dt.total_seconds().fillna(unknown)
+    return found
 
 
 def limit(span: timedelta) -> float:

@@ -46,6 +46,11 @@ _SETTLE = text(
         SELECT listing.id, listing.exposure FROM listing JOIN channel ON channel.code = listing.channel
         WHERE listing.channel = :channel AND listing.settling IS NOT NULL AND listing.unconfirmed_until IS NULL
           AND listing.settling_since + make_interval(secs => channel.settle_seconds) <= :pull_started
+          AND NOT EXISTS (
+              SELECT FROM quarantined_row AS held
+              WHERE held.suite = 'orders_pulled' AND held.channel = listing.channel AND held.status = 'open'
+                AND (held.listing_ref IS NULL OR held.listing_ref = listing.ref)
+          )
         ORDER BY listing.id FOR UPDATE OF listing
     )
     UPDATE listing SET exposure = least(listing.exposure, listing.settling), settling = NULL, settling_since = NULL
@@ -128,7 +133,11 @@ def observe(
 
 
 def settle(connection: Connection, channel: str, *, pull_started: datetime) -> set[str]:
-    """A complete pull that started then has been applied. Returns the SKUs whose exposure fell."""
+    """A complete pull that started then has been applied. Returns the SKUs whose exposure fell.
+
+    A sale that the gate holds back has been read but is not in the ledger: while it is open, its listing
+    (any listing of the channel, if it does not say which) keeps the exposure it has.
+    """
     rows = connection.execute(_SETTLE, {"channel": channel, "pull_started": pull_started})
     return {row.sku for row in rows if row.fell}
 

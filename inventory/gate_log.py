@@ -15,6 +15,7 @@ class HeldRow:
     rules: str
     reason: str
     inbox_id: int | None = None
+    listing_ref: str | None = None
 
 
 _RUN = text(
@@ -26,14 +27,17 @@ _RUN = text(
 
 _HOLD = text(
     """
-    INSERT INTO quarantined_row (suite, channel, row_key, rules, reason, inbox_id, status, first_at, last_at, times)
-    SELECT :suite, :channel, row_key, rules, reason, inbox_id, 'open', :now, :now, 1
-    FROM unnest(CAST(:keys AS text[]), CAST(:rules AS text[]), CAST(:reasons AS text[]), CAST(:inbox_ids AS bigint[]))
-         AS held (row_key, rules, reason, inbox_id)
+    INSERT INTO quarantined_row (suite, channel, row_key, rules, reason, inbox_id, listing_ref, status,
+                                 first_at, last_at, times)
+    SELECT :suite, :channel, row_key, rules, reason, inbox_id, listing_ref, 'open', :now, :now, 1
+    FROM unnest(CAST(:keys AS text[]), CAST(:rules AS text[]), CAST(:reasons AS text[]), CAST(:inbox_ids AS bigint[]),
+                CAST(:refs AS text[]))
+         AS held (row_key, rules, reason, inbox_id, listing_ref)
     ORDER BY row_key
     ON CONFLICT (suite, row_key) DO UPDATE
     SET times = quarantined_row.times + 1, last_at = EXCLUDED.last_at, status = 'open',
-        rules = EXCLUDED.rules, reason = EXCLUDED.reason, inbox_id = EXCLUDED.inbox_id
+        rules = EXCLUDED.rules, reason = EXCLUDED.reason, inbox_id = EXCLUDED.inbox_id,
+        listing_ref = EXCLUDED.listing_ref
     """
 )
 
@@ -82,6 +86,7 @@ def hold_rows(connection: Connection, suite: str, channel: str, rows: Sequence[H
                 "rules": [row.rules for row in held],
                 "reasons": [row.reason for row in held],
                 "inbox_ids": [row.inbox_id for row in held],
+                "refs": [row.listing_ref for row in held],
                 "now": now,
             },
         )

@@ -51,6 +51,8 @@ class ReversalState:
     occurred_at: datetime
     applied: int = 0
     status: str = "applied"
+    lowers: bool = False
+    """The channel lowered the ordered number itself: it is less ordered, not more reversed."""
 
 
 _HEADERS = text(

@@ -18,10 +18,10 @@ from sqlalchemy import Connection
 from inventory import order_store as store
 from inventory.catalogue import ListingKey, bundles, components_of, eligible_locations, listings_by_ref
 from inventory.exposure import note_sales
-from inventory.incidents import NewIncident, open_incidents
+from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.order_store import Header, OrderLineState, ReversalState
 from inventory.outbox import mark_dirty
-from inventory.reservation_store import load_lines, lock_shelf, write_shelf
+from inventory.reservation_store import lock_shelf, write_shelf
 from inventory.reversals import destination
 from inventory.shelf import Cause, Shelf
 from inventory.words import (
@@ -96,14 +96,12 @@ def _newest(sales: Iterable[Sale]) -> dict[str, Sale]:
     """One sale an order: the newest version's lines, with the lines and reversals of all versions."""
     merged: dict[str, Sale] = {}
     for sale in sorted(sales, key=lambda one: one.updated_at):
-        older = merged.get(sale.order_id)
-        if older is not None:
-            lines = {line.line_id: line for line in (*older.lines, *sale.lines)}
-            reversals = {one.reversal_id: one for one in (*older.reversals, *sale.reversals)}
-            sale = Sale(
-                sale.order_id, sale.placed_at, sale.updated_at, tuple(lines.values()), tuple(reversals.values())
-            )
-        merged[sale.order_id] = sale
+        older = merged.get(sale.order_id, sale)
+        lines = {line.line_id: line for line in (*older.lines, *sale.lines)}
+        reversals = {one.reversal_id: one for one in (*older.reversals, *sale.reversals)}
+        merged[sale.order_id] = Sale(
+            sale.order_id, sale.placed_at, sale.updated_at, tuple(lines.values()), tuple(reversals.values())
+        )
     return merged
 
 
@@ -165,7 +163,8 @@ class _Page:
                 if more > 0:
                     at = sale.placed_at if self.headers[holder].fresh else sale.updated_at
                     total = self.lines[holder, line.line_id].quantity
-                    demand = demand or _Demand(at, holder, f"sale:{holder}:{line.line_id}:{total}")
+                    cause = f"sale:{holder}:{line.line_id}:{total}:{sale.updated_at.isoformat()}"
+                    demand = demand or _Demand(at, holder, cause)
                     self._add(demand, holder, line.line_id, more)
             if demand:
                 self.demands.append(demand)
@@ -195,12 +194,12 @@ class _Page:
             known.quantity, known.changed = line.quantity, True
             return more
         # The vendor lowered the ordered number itself instead of adding a reversal.
-        removed = known.quantity - known.reversed - line.quantity
-        if removed > 0:
+        if known.quantity > known.reversed:
+            at = self.sales[holder].updated_at
             self.reversals.append(
                 ReversalState(
-                    f"edit:{holder}:{line.line_id}:{line.quantity}", holder, line.line_id, removed,
-                    ReversalKind.CANCELLATION, ReversalReason.OTHER, None, self.sales[holder].updated_at,
+                    f"edit:{holder}:{line.line_id}:{line.quantity}:{at.isoformat()}", holder, line.line_id, -more,
+                    ReversalKind.CANCELLATION, ReversalReason.OTHER, None, at, lowers=True,
                 )
             )  # fmt: skip
         return 0
@@ -220,6 +219,7 @@ class _Page:
             for one in sale.reversals
         ]
         offered += self.reversals
+        offered = list({one.reversal_id: one for one in reversed(offered)}.values())
         seen = store.known_reversals(self.connection, self.channel, [one.reversal_id for one in offered])
         waiting = store.waiting_reversals(self.connection, self.channel, self.sales)
         self.reversals = [one for one in offered if one.reversal_id not in seen]
@@ -230,17 +230,16 @@ class _Page:
         for one in self.reversals:
             line = self.lines.get((one.holder, one.line_id))
             skus |= set(line.components) if line else set()
-        shelf = lock_shelf(self.connection, skus, eligible_locations(self.connection), now=self.now)
-        load_lines(self.connection, shelf, [holder for holder, header in self.headers.items() if not header.fresh])
-        return shelf
+        seen = [holder for holder, header in self.headers.items() if not header.fresh]
+        return lock_shelf(self.connection, skus, eligible_locations(self.connection), now=self.now, holders=seen)
 
     def _decide(self, shelf: Shelf) -> None:
         steps: list[tuple[datetime, int, str, _Demand | ReversalState]] = []
         steps += [(one.at, 0, one.holder, one) for one in self.demands]
+        sold_at = {one.holder: one.at for one in self.demands}
         for one in self.reversals:
             # A reversal never comes before its own sale, whatever the channel's clock says.
-            placed = self.sales[one.holder].placed_at if one.holder in self.sales else one.occurred_at
-            steps.append((max(one.occurred_at, placed), 1, one.reversal_id, one))
+            steps.append((max(one.occurred_at, sold_at.get(one.holder, one.occurred_at)), 1, one.reversal_id, one))
         for _, _, _, step in sorted(steps, key=lambda one: one[:3]):
             if isinstance(step, _Demand):
                 self._sell(shelf, step)
@@ -277,7 +276,10 @@ class _Page:
         if applied > 0:
             self._put_back(shelf, one, line, applied)
         one.applied += applied
-        line.reversed += applied
+        if one.lowers:
+            line.quantity -= applied
+        else:
+            line.reversed += applied
         line.changed = line.changed or applied > 0
         one.status = "applied" if one.applied == one.quantity else "excess"
         if one.status == "excess":
@@ -322,6 +324,8 @@ class _Page:
         store.write_order_lines(self.connection, [line for line in self.lines.values() if line.changed])
         store.write_reversals(self.connection, self.channel, self.reversals, now=self.now)
         write_shelf(self.connection, shelf, now=self.now)
+        matched = [f"{one.holder}/{one.line_id}" for one in self.reversals if one.status != "unmatched"]
+        resolve_incidents(self.connection, IncidentKind.UNMATCHED_REVERSAL, matched, now=self.now)
         exceeded = note_sales(self.connection, self.sold, self.put_back)
         for sku, listing_id, units in exceeded:
             self._incident(
@@ -329,5 +333,7 @@ class _Page:
                 f"{self.channel} sold {units} more of {sku} than it had been given",
                 {"listing_id": listing_id},
             )  # fmt: skip
+        # Expired holds may have given back units of other SKUs as well.
+        self.result.skus |= {move.sku for move in shelf.moves}
         mark_dirty(self.connection, self.result.skus, now=self.now)
         open_incidents(self.connection, list(self.incidents.values()), now=self.now)

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from inventory.exposure import Answered, Sending, answered, grow
+from inventory.incidents import NewIncident, open_incidents
 from inventory.publishing import POLICY_VERSION, Step
-from inventory.words import PublicationStatus
+from inventory.words import IncidentKind, PublicationStatus, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,44 @@ def end(connection: Connection, outcomes: Sequence[Outcome], *, now: datetime) -
             "reasons": [one.reason[:500] for one in outcomes],
             "now": now,
         },
+    )
+
+
+def note_read_back(
+    connection: Connection, outcomes: Sequence[Outcome], live: Mapping[int, int], *, now: datetime
+) -> None:
+    """What the channel shows after the answer. More than was set is somebody else's write (or units put back
+    by a cancellation that is not read yet), and is told; less is a sale."""
+    seen = [one for one in outcomes if one.sent.step.position.listing_id in live]
+    if not seen:
+        return
+    quantities = [live[one.sent.step.position.listing_id] for one in seen]
+    connection.execute(
+        text(
+            "UPDATE publication SET read_back = given.quantity "
+            "FROM unnest(CAST(:ids AS bigint[]), CAST(:quantities AS int[])) AS given (id, quantity) "
+            "WHERE publication.id = given.id"
+        ),
+        {"ids": [one.sent.publication_id for one in seen], "quantities": quantities},
+    )
+    above = [
+        (one.sent.step, quantity)
+        for one, quantity in zip(seen, quantities, strict=True)
+        if one.status is PublicationStatus.CONFIRMED and quantity > one.sent.step.quantity
+    ]
+    open_incidents(
+        connection,
+        [
+            NewIncident(
+                IncidentKind.FOREIGN_WRITE,
+                Severity.WARNING,
+                f"{step.position.channel}/{step.position.ref}",
+                f"{step.position.channel} shows {quantity} of {step.position.sku} right after {step.quantity} was set",
+                {"listing_id": step.position.listing_id, "set": step.quantity, "shown": quantity},
+            )
+            for step, quantity in above
+        ],
+        now=now,
     )
 
 

@@ -54,6 +54,8 @@ class Room:
     units: int
     sellable: int
     others: int
+    pieces: int = 1
+    """Pieces in one listing unit, of the SKU that is the tightest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,9 @@ class Market:
             sellable = self.stock[sku].sellable(places)
             inside = [one for one in listings if one.locations <= places]
             if any(one.exposure is None for one in inside):
-                return Room(min(0, -(position.exposure or 0)), sellable, sellable)
+                return Room(min(0, -(position.exposure or 0)), sellable, sellable, pieces)
             taken = sum((one.exposure or 0) * one.components[sku] for one in inside)
-            room = Room((sellable - taken) // pieces, sellable, taken - (position.exposure or 0) * pieces)
+            room = Room((sellable - taken) // pieces, sellable, taken - (position.exposure or 0) * pieces, pieces)
             if tightest is None or room.units < tightest.units:
                 tightest = room
         return tightest or Room(0, 0, 0)

@@ -22,12 +22,17 @@ _UPSERT_LINES = text(
 
 
 def lock_shelf(
-    connection: Connection, skus: Collection[str], locations: Mapping[str, Sequence[str]], *, now: datetime
+    connection: Connection,
+    skus: Collection[str],
+    locations: Mapping[str, Sequence[str]],
+    *,
+    now: datetime,
+    holders: Collection[str] = (),
 ) -> Shelf:
     """Lock the balances of these SKUs (making the rows that are missing), and load who waits for units.
 
     Holds on them that are past their time end here, whether or not the sweeper has come by: expiry is
-    judged when it is read.
+    judged when it is read. `holders` are those whose lines the caller will change.
     """
     due = _due_holds(connection, skus, now)
     wanted = set(skus).union(*due.values())
@@ -41,6 +46,8 @@ def lock_shelf(
     shelf = Shelf.of(balances, locations)
     shelf.locked = frozenset(balances)
     _load_waiting(connection, shelf, wanted)
+    # Before anything expires: units that become free may go to one of these holders.
+    _load_lines(connection, shelf, holders)
     if due:
         _expire(connection, shelf, due, wanted, now)
     return shelf
@@ -71,14 +78,14 @@ def _expire(connection: Connection, shelf: Shelf, due: Mapping[str, set[str]], l
     rows = connection.execute(
         text(
             "SELECT holder FROM reservation WHERE holder = ANY(:holders) AND status = 'live' AND expires_at <= :now "
-            "ORDER BY holder FOR UPDATE SKIP LOCKED"
+            "ORDER BY holder FOR NO KEY UPDATE SKIP LOCKED"
         ),
         {"holders": sorted(due), "now": now},
     )
-    holders = [row.holder for row in rows if due[row.holder] <= locked]
-    load_lines(connection, shelf, holders)
+    holders = {row.holder for row in rows if due[row.holder] <= locked}
+    _load_lines(connection, shelf, holders)
     put_back(shelf, holders, Cause("expiry", MovementReason.EXPIRY, "onhand", now))
-    end_reservations(connection, holders, ReservationStatus.EXPIRED, now=now)
+    end_reservations(connection, sorted(holders), ReservationStatus.EXPIRED, now=now)
 
 
 def put_back(shelf: Shelf, holders: Collection[str], cause: Cause) -> None:
@@ -91,23 +98,26 @@ def put_back(shelf: Shelf, holders: Collection[str], cause: Cause) -> None:
 
 
 def _load_waiting(connection: Connection, shelf: Shelf, skus: Collection[str]) -> None:
+    """Who waits for units of these SKUs, with all that they hold of them: what covers them is added to it."""
     rows = connection.execute(
         text(
             """
-            SELECT line.sku, line.holder, line.oversold, reservation.channel, reservation.placed_at
-            FROM reservation_line AS line JOIN reservation USING (holder)
-            WHERE line.oversold > 0 AND line.sku = ANY(:skus) AND reservation.status = 'live'
+            SELECT line.holder, line.sku, line.location, line.held, line.oversold,
+                   reservation.channel, reservation.placed_at
+            FROM reservation_line AS short JOIN reservation USING (holder)
+            JOIN reservation_line AS line ON line.holder = short.holder AND line.sku = short.sku
+            WHERE short.oversold > 0 AND short.sku = ANY(:skus) AND reservation.status = 'live'
             """
         ),
         {"skus": list(skus)},
     )
     for row in rows:
-        shelf.waiting[row.sku].append(Waiting(row.placed_at, row.holder, row.channel))
-        shelf.lines.setdefault((row.holder, row.sku), {})[NOWHERE] = Line(0, row.oversold)
+        shelf.lines.setdefault((row.holder, row.sku), {})[row.location] = Line(row.held, row.oversold)
+        if row.oversold:
+            shelf.waiting[row.sku].append(Waiting(row.placed_at, row.holder, row.channel))
 
 
-def load_lines(connection: Connection, shelf: Shelf, holders: Collection[str]) -> None:
-    """Load what these holders hold; call it after the balances are locked."""
+def _load_lines(connection: Connection, shelf: Shelf, holders: Collection[str]) -> None:
     if not holders:
         return
     rows = connection.execute(

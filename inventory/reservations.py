@@ -6,7 +6,7 @@ nor sells them twice. Many requests are decided as one set in one transaction, f
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from inventory.catalogue import bundles, components_of, eligible_locations
 from inventory.exposure import exposed_units
 from inventory.outbox import mark_dirty
-from inventory.reservation_store import end_reservations, load_lines, lock_shelf, put_back, write_shelf
+from inventory.reservation_store import end_reservations, lock_shelf, put_back, write_shelf
 from inventory.shelf import Cause, Shelf
 from inventory.words import MovementReason, ReservationStatus, StockState
 
@@ -96,7 +96,7 @@ def reserve(connection: Connection, requests: Sequence[HoldRequest], *, now: dat
     that makes no sense; then nothing is done.
     """
     for request in requests:
-        _check(request)
+        check(request)
     first = {request.holder: request for request in reversed(requests)}
     fresh = _insert_headers(connection, list(first.values()), now)
     decided: dict[str, HoldResult] = {}
@@ -118,7 +118,8 @@ def reserve(connection: Connection, requests: Sequence[HoldRequest], *, now: dat
     return results
 
 
-def _check(request: HoldRequest) -> None:
+def check(request: HoldRequest) -> None:
+    """Raises ValueError for a request that makes no sense."""
     if not request.lines:
         raise ValueError(f"hold {request.key!r} asks for nothing")
     for sku, units in request.lines:
@@ -209,7 +210,7 @@ def expire(connection: Connection, *, now: datetime, limit: int = 1000) -> int:
     rows = connection.execute(
         text(
             "SELECT holder FROM reservation WHERE status = 'live' AND expires_at <= :now "
-            "ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED"
+            "ORDER BY expires_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED"
         ),
         {"now": now, "limit": limit},
     )
@@ -219,7 +220,12 @@ def expire(connection: Connection, *, now: datetime, limit: int = 1000) -> int:
 
 
 def extend(connection: Connection, holder: str, *, until: datetime, now: datetime) -> bool:
-    """Move the end of a hold that is still live; False when it is not."""
+    """Move the end of a hold that is still live; False when it is not. What was committed stays for good.
+
+    Raises ValueError for an end that is past already: that would be a release.
+    """
+    if until <= now:
+        raise ValueError(f"{holder} cannot be extended into the past: release it instead")
     return _change_expiry(connection, holder, until, now)
 
 
@@ -231,7 +237,8 @@ def commit(connection: Connection, holder: str, *, now: datetime) -> bool:
 def _change_expiry(connection: Connection, holder: str, until: datetime | None, now: datetime) -> bool:
     result = connection.execute(
         text(
-            "UPDATE reservation SET expires_at = :until, updated_at = :now "
+            "UPDATE reservation SET updated_at = :now, "
+            "expires_at = CASE WHEN expires_at IS NOT NULL THEN CAST(:until AS timestamptz) END "
             "WHERE holder = :holder AND status = 'live' AND (expires_at > :now OR expires_at IS NULL)"
         ),
         {"holder": holder, "until": until, "now": now},
@@ -245,7 +252,8 @@ def _end(
     rows = connection.execute(
         text(
             "SELECT holder, status, coalesce(expires_at <= :now, false) AS due FROM reservation "
-            "WHERE holder = ANY(:holders) ORDER BY holder FOR UPDATE"
+            # Not FOR UPDATE: whoever covers an oversold order refers to it while it holds the balances.
+            "WHERE holder = ANY(:holders) ORDER BY holder FOR NO KEY UPDATE"
         ),
         {"holders": sorted(set(holders)), "now": now},
     )
@@ -277,19 +285,19 @@ def _end_live(
         {"holders": [*ending, *expired]},
     )
     # Locking the shelf expires what is due on it, the `expired` of ours included.
-    shelf = lock_shelf(connection, [row.sku for row in rows], eligible_locations(connection), now=now)
-    load_lines(connection, shelf, ending)
+    skus = [row.sku for row in rows]
+    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now, holders=ending)
     if status is ReservationStatus.SHIPPED:
-        _send(shelf, ending, now)
+        _send(shelf, set(ending), now)
     else:
-        put_back(shelf, ending, Cause("release", MovementReason.RELEASE, "onhand", now))
+        put_back(shelf, set(ending), Cause("release", MovementReason.RELEASE, "onhand", now))
     if ending:
         end_reservations(connection, ending, status, now=now)
     write_shelf(connection, shelf, now=now)
     mark_dirty(connection, {move.sku for move in shelf.moves}, now=now)
 
 
-def _send(shelf: Shelf, holders: Sequence[str], now: datetime) -> None:
+def _send(shelf: Shelf, holders: Collection[str], now: datetime) -> None:
     """Reserved → shipped. The lines keep what was sent, so that a return can be matched to it."""
     for (holder, sku), lines in sorted(shelf.lines.items()):
         if holder in holders:

@@ -9,6 +9,8 @@ from inventory.words import ReversalKind, ReversalReason, StockState
 _BY_REASON = {
     ReversalReason.INVENTORY: StockState.QUARANTINED,
     ReversalReason.DAMAGED: StockState.DAMAGED,
+    # Never paid, so never packed: whatever the channel did with its own number, the unit is on the shelf.
+    ReversalReason.PAYMENT: StockState.AVAILABLE,
 }
 
 

@@ -93,9 +93,10 @@ class Shelf:
         cause: Cause,
         from_state: StockState = StockState.RESERVED,
     ) -> int:
-        """Take `units` from the holder; promises that were never real end first. Returns the real ones."""
+        """Take `units` from the holder; returns the real ones. Promises that were never real end first,
+        but only real units come back from where they were sent."""
         lines = self.lines.get((holder, sku), {})
-        if NOWHERE in lines and lines[NOWHERE].oversold:
+        if from_state is StockState.RESERVED and NOWHERE in lines and lines[NOWHERE].oversold:
             ended = min(units, lines[NOWHERE].oversold)
             self._line(holder, sku, NOWHERE).oversold -= ended
             units -= ended

@@ -4,6 +4,7 @@ The one way to move stock outside of reservations: it serves whoever waits for u
 listings that must be computed again.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -48,7 +49,8 @@ def move_stock(connection: Connection, moves: Sequence[Move], *, now: datetime) 
             cause = Cause(move.event_key, move.reason, move.source, move.occurred_at, move.reference)
             shelf.put(move.sku, move.to_location or move.location, move.quantity, cause)
     write_shelf(connection, shelf, now=now)
-    changed = {move.sku for move in new}
+    # Expired holds may have given back units of other SKUs as well.
+    changed = {move.sku for move in shelf.moves}
     mark_dirty(connection, changed, now=now)
     return changed
 
@@ -64,7 +66,13 @@ def _posted(connection: Connection, moves: Sequence[Move]) -> set[str]:
 def receive(
     connection: Connection, lines: Sequence[tuple[str, str, int]], *, receipt: str, actor: str = "", now: datetime
 ) -> set[str]:
-    """Goods from a supplier are on the shelf: (SKU, location, units). `receipt` makes it repeatable."""
+    """Goods from a supplier are on the shelf: (SKU, location, units). `receipt` makes it repeatable.
+
+    A SKU may come on several lines; they are added up.
+    """
+    merged: dict[tuple[str, str], int] = defaultdict(int)
+    for sku, location, units in lines:
+        merged[sku, location] += units
     return move_stock(
         connection,
         [
@@ -81,7 +89,7 @@ def receive(
                 event_key=f"receipt:{receipt}:{sku}:{location}",
                 occurred_at=now,
             )
-            for sku, location, units in lines
+            for (sku, location), units in merged.items()
             if units
         ],
         now=now,

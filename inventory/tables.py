@@ -296,6 +296,8 @@ class Publication(SQLModel, table=True):
     reason: str = ""
     sent_at: datetime = _when()
     answered_at: datetime | None = _when(nullable=True)
+    read_back: int | None = None
+    """What the channel showed when it was read after the answer."""
     confirmed_at: datetime | None = _when(nullable=True)
 
 
@@ -324,6 +326,8 @@ class QuarantinedRow(SQLModel, table=True):
     rules: str
     reason: str
     inbox_id: int | None = Field(default=None, sa_column=Column(BigInteger))
+    listing_ref: str | None = None
+    """The listing it is about, where the row says. None: it may be any of the channel's."""
     status: str = "open"
     first_at: datetime = _when()
     last_at: datetime = _when()

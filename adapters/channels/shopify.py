@@ -62,8 +62,11 @@ class Shopify:
     ) -> None:
         """`base_url` is `https://{shop}.myshopify.com`, `location_id` a `gid://shopify/Location/…`.
 
-        The first two page sizes cost orders × (lines × 3 + 9) points; a query may cost 1,000.
+        Raises ValueError when a page would cost more points than the vendor allows (`pull_cost`). A shop
+        of long orders reads faster with fewer orders and more lines a page.
         """
+        if queries.pull_cost(orders_per_page, lines_per_page) > queries.MOST_POINTS:
+            raise ValueError(f"{orders_per_page} orders of {lines_per_page} lines are too much for one page")
         self.code = code
         self._location_id = location_id
         self._orders_per_page = orders_per_page
@@ -153,11 +156,13 @@ class Shopify:
     def _order(self, node: Any) -> OrderDocument:
         order = mapping(node, "an order")
         first = connection(order, "lineItems")
-        lines, ids = list(first.nodes), refund_ids(order)
+        lines, last = list(first.nodes), order
         if first.next_cursor is not None:
-            lines.extend(self._rest(queries.ORDER_LINES, order.get("id"), "order", "lineItems", first.next_cursor))
-        if first.next_cursor is not None or len(ids) >= queries.REFUNDS_IN_PAGE:
-            # After the lines, never before: see `translate`.
+            more, last = self._rest(queries.ORDER_LINES, order.get("id"), "order", "lineItems", first.next_cursor)
+            lines.extend(more)
+        # As listed with the last of the lines, never before: see `translate`.
+        ids = refund_ids(last)
+        if len(ids) >= queries.REFUNDS_IN_PAGE:
             ids = refund_ids(self._client.run(queries.ORDER_REFUNDS, {"id": order.get("id")}).get("order"))
         if len(ids) >= queries.REFUNDS_MOST:
             raise Untranslatable(f"{len(ids)} refunds or more, which cannot be paged")
@@ -171,18 +176,25 @@ class Shopify:
                 first = connection(node, "refundLineItems")
                 lines = list(first.nodes)
                 if first.next_cursor is not None:
-                    more = self._rest(queries.REFUND_LINES, refund_id, "refund", "refundLineItems", first.next_cursor)
+                    cursor = first.next_cursor
+                    more, _ = self._rest(queries.REFUND_LINES, refund_id, "refund", "refundLineItems", cursor)
                     lines.extend(more)
                 refunds.append(Refund(refund_id, mapping(node, "a refund").get("processedAt"), lines))
         return refunds
 
-    def _rest(self, operation: queries.Operation, owner_id: Any, owner: str, name: str, cursor: str) -> Iterator[Any]:
-        """The nodes of a nested connection after its first page."""
-        after: str | None = cursor
-        while after is not None:
+    def _rest(
+        self, operation: queries.Operation, owner_id: Any, owner: str, name: str, cursor: str
+    ) -> tuple[list[Any], Any]:
+        """The nodes of a nested connection after its first page, and the owner as the last page had it."""
+        nodes: list[Any] = []
+        after = cursor
+        while True:
             variables = {"id": owner_id, "first": self._lines_per_call, "after": after}
-            page = connection(self._client.run(operation, variables).get(owner), name)
-            yield from page.nodes
+            found = self._client.run(operation, variables).get(owner)
+            page = connection(found, name)
+            nodes.extend(page.nodes)
+            if page.next_cursor is None:
+                return nodes, found
             if page.next_cursor == after:
                 raise Untranslatable(f"{name} does not go on")
             after = page.next_cursor

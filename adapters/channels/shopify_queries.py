@@ -14,10 +14,10 @@ class Operation:
     writes: bool = False
 
 
+MOST_POINTS = 1000
 REFUNDS_IN_PAGE = 5
 """Refund ids that come with an order; an order with as many or more is asked again for all."""
 REFUNDS_MOST = 250
-POLICIES_IN_PAGE = 3
 
 _LINE = """
 fragment Line on LineItem {
@@ -70,6 +70,7 @@ ORDER_LINES = Operation(
     """
 query OrderLines($id: ID!, $first: Int!, $after: String) {
   order(id: $id) {
+    refunds(first: 5) { id }
     lineItems(first: $first, after: $after) {
       pageInfo { hasNextPage endCursor }
       nodes { ...Line }
@@ -173,6 +174,12 @@ mutation SetQuantities($input: InventorySetQuantitiesInput!, $key: String!) {
 """,
     writes=True,
 )
+
+
+def pull_cost(orders: int, lines: int) -> int:
+    """Points that PULL_ORDERS asks for with these page sizes: a line has three objects."""
+    return 2 + orders * (1 + REFUNDS_IN_PAGE + 2 + lines * 3)
+
 
 OPERATIONS = (
     PULL_ORDERS,

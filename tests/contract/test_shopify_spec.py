@@ -12,10 +12,18 @@ from pydantic import SecretStr
 
 from adapters.channels.protocol import Change
 from adapters.channels.shopify import Shopify
-from adapters.channels.shopify_queries import OPERATIONS, REFUNDS_IN_PAGE, REFUNDS_MOST, Operation
+from adapters.channels.shopify_queries import (
+    MOST_POINTS,
+    OPERATIONS,
+    REFUNDS_IN_PAGE,
+    REFUNDS_MOST,
+    Operation,
+    pull_cost,
+)
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
 from adapters.sandbox.shopify import LOCATION_ID, create_app
+from adapters.sandbox.shopify_cost import CostModel
 from adapters.sandbox.shopify_schema import SDL
 
 SPEC = Path(__file__).parents[3] / "shared/specs/shopify/sdl/admin_2026-10.nodesc.graphql"
@@ -81,6 +89,26 @@ def strays(name: str, ours: graphql.GraphQLNamedType, vendor: graphql.GraphQLSch
                 yield f"{name}.{key}(…)"
 
 
+def test_no_operation_asks_for_more_points_than_one_may() -> None:
+    sizes: dict[str, dict[str, Any]] = {
+        "PullOrders": {"first": 25, "lines": 10},
+        "OrderLines": {"first": 250},
+        "Refunds": {"ids": ["x"] * 5, "first": 50},
+        "RefundLines": {"first": 250},
+        "ReadQuantities": {"ids": ["x"] * Shopify.capabilities.read_batch},
+        "ReadLocations": {"first": 100},
+    }
+    schema = graphql.build_schema(SDL)
+    costs = {
+        operation.name: CostModel(schema, graphql.parse(operation.text)).requested(sizes.get(operation.name, {}))
+        for operation in OPERATIONS
+    }
+    assert costs["PullOrders"] == pull_cost(25, 10)
+    assert {name: cost for name, cost in costs.items() if cost > MOST_POINTS} == {}
+    with pytest.raises(ValueError, match="too much"):
+        Shopify("s", base_url="http://s.test", access_token=SecretStr("t"), location_id="l", orders_per_page=27)
+
+
 # Answers
 
 
@@ -116,6 +144,8 @@ def trade(shop: Shop) -> None:
     shop.cancel(edited.number, [(edited.lines[0].number, 1)], how="remove")
     shop.cancel(edited.number, [(edited.lines[0].number, 1)], how="return")
     shop.cancel(small.number, reason="fraud", restock=False)
+    for line in big.lines[:REFUNDS_IN_PAGE]:
+        shop.cancel(big.number, [(line.number, 1)])
     shop.cancel(big.number, reason="inventory")
 
 

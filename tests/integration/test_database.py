@@ -19,7 +19,7 @@ with context.begin_transaction():
     context.run_migrations()
 """
 
-REVISION = '''
+REVISION = """
 from alembic import op
 revision = "{revision}"
 down_revision = {before}
@@ -28,7 +28,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("{statement}")
-'''
+"""
 
 
 @pytest.fixture(scope="module")

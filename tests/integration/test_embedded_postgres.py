@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import psutil
 import psycopg
 import pytest
 
-from adapters import embedded_postgres
 from adapters.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.server_account import ServerAccount
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +36,7 @@ def libpq(server: EmbeddedPostgres) -> str:
 
 def ask(server: EmbeddedPostgres, statement: str) -> object:
     with psycopg.connect(libpq(server)) as connection:
-        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+        row = connection.execute(statement).fetchone()
     assert row is not None
     return row[0]
 
@@ -132,7 +133,7 @@ def test_the_killed_server_and_its_stale_pid_file_are_no_obstacle(server: Embedd
     assert not server.is_running()
     # The number now belongs to a living process of the same account: to PostgreSQL that looks like a server.
     stale = pid_file.read_text().split("\n", 1)[1]
-    bystander = subprocess.Popen(["sleep", "60"], **embedded_postgres.ServerAccount.for_folder(server.cluster).switch())
+    bystander = subprocess.Popen(["sleep", "60"], **ServerAccount.for_folder(server.cluster).switch())
     try:
         pid_file.write_text(f"{bystander.pid}\n{stale}")
         assert not server.is_running()
@@ -154,6 +155,30 @@ def test_a_killed_starter_leaves_it_running_and_the_next_owns_it(tmp_path: Path)
     assert heir.started_here
     assert heir.stop()
     assert not heir.is_running()
+
+
+@pytest.mark.parametrize("after", [0.3, 0.6, 0.9])
+def test_a_kill_in_the_middle_of_the_first_start(tmp_path: Path, after: float) -> None:
+    """The dead starter's initdb or pg_ctl may still be at work while the next one starts."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    time.sleep(after)
+    child.kill()
+    child.communicate()
+    with EmbeddedPostgres(tmp_path) as server:
+        assert server.started_here
+        assert ask(server, "SELECT 1") == 1
+    assert not server.is_running()
+
+
+def test_an_empty_pid_file_of_long_ago_is_no_obstacle(server: EmbeddedPostgres) -> None:
+    server.stop()
+    pid_file = server.cluster / "postmaster.pid"
+    pid_file.touch()
+    os.utime(pid_file, (1, 1))
+    server.start()
+    assert ask(server, "SELECT 1") == 1
 
 
 def test_processes_that_start_at_once_have_one_server_and_one_owner(tmp_path: Path) -> None:

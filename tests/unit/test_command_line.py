@@ -16,7 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["--nonsense"], ["up", "--nonsense"], ["up", "surplus"], ["doctor", "surplus"], ["up", "--port", "x"]],
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["up", "--nonsense"],
+        ["up", "surplus"],
+        ["doctor", "surplus"],
+        ["up", "--port", "x"],
+    ],
     ids=" ".join,
 )
 def test_nonsense_is_answered_in_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +82,9 @@ def test_python_m_onhand_is_the_same_command() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, onhand.command_line; print([m for m in ('prefect', 'pandas', 'sqlalchemy') if m in sys.modules])"
+    code = (
+        "import sys, onhand.command_line; print([m for m in ('prefect', 'pandas', 'sqlalchemy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -57,7 +57,7 @@ def test_reverses_no_more_than_was_sold(shop: Shop) -> None:
 
 def test_ids_end_in_their_number() -> None:
     assert (number_of("gid://shopify/Order/17"), number_of("17")) == (17, 17)
-    for nonsense in ("", "gid://shopify/Order/", "-3", "١٧x"):
+    for nonsense in ("", "gid://shopify/Order/", "-3", "x17x"):
         with pytest.raises(ShopError):
             number_of(nonsense)
 

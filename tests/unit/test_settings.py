@@ -1,10 +1,10 @@
 """Settings: what is refused, in what words, and that secrets stay secret."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from adapters import settings as module
 from adapters.settings import PROJECT_ROOT, Settings, SettingsError, read_settings
 
 SECRET = "s3cr3t-word"
@@ -13,7 +13,7 @@ SECRET = "s3cr3t-word"
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of this machine reaches a test."""
-    for name in list(module.os.environ):
+    for name in list(os.environ):
         if name.upper().startswith("ONHAND_"):
             monkeypatch.delenv(name)
     monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")

@@ -173,6 +173,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_back", sa.Integer(), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -189,6 +190,7 @@ def upgrade() -> None:
         sa.Column("rules", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("inbox_id", sa.BigInteger(), nullable=True),
+        sa.Column("listing_ref", sa.String(), nullable=True),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),

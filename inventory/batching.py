@@ -1,0 +1,163 @@
+"""Many callers ask for holds at once; one writer decides all that wait at this moment as one set.
+
+A transaction costs the same whether it carries one hold or a hundred, and holds on one SKU would wait for
+each other's commit. So callers queue, and the writer takes whatever waits, first come first served: alone
+when it is quiet (it never waits for more), a full batch under load.
+
+Nothing here decides about stock. Two of these in two processes are correct, because the database decides.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from types import TracebackType
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from inventory.reservations import HoldRequest, HoldResult, check, reserve
+
+Work = Callable[[Connection], list[HoldResult]]
+Transaction = Callable[[Work], list[HoldResult]]
+"""Runs the work in a transaction of its own, and commits before it returns; it may run the work again."""
+
+LARGEST = 256
+"""Requests in one transaction. More would make the first of them wait for longer than they save."""
+
+_OUTAGES = ("08", "53", "57P")
+"""How SQLSTATEs begin that say nothing about the request: connection, resources, server going down."""
+
+
+class NotDecided(RuntimeError):
+    """The request was not looked at, and nothing was done. It may be sent again."""
+
+
+class InDoubt(RuntimeError):
+    """No answer came; the hold may exist or not. Asking again with the same key tells, and does nothing twice."""
+
+
+_Waiting = tuple[HoldRequest, "Future[HoldResult]"]
+
+
+class Batcher:
+    """`submit` from any number of threads; `enqueue` from an event loop. Close it, or use it as a context.
+
+    `transaction` is how the work reaches the database (`adapters.database.in_transaction` with its engine),
+    `now` the clock, read once for each transaction.
+    """
+
+    def __init__(self, transaction: Transaction, now: Callable[[], datetime], *, largest: int = LARGEST) -> None:
+        if largest < 1:
+            raise ValueError("a batch has room for one request at least")
+        self._transaction, self._now, self._largest = transaction, now, largest
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._door = threading.Lock()
+        self._closed = False
+        self._writer = threading.Thread(target=self._write, name="hold-writer", daemon=True)
+        self._writer.start()
+
+    def submit(self, request: HoldRequest, timeout: float | None = None) -> HoldResult:
+        """The decision, once it is durable. Raises what `reserve` raises for this request, and
+
+        `NotDecided` (closed, or not begun within `timeout` seconds), `InDoubt` (begun, no answer yet).
+        """
+        answer = self.enqueue(request)
+        try:
+            return answer.result(timeout)
+        except TimeoutError:
+            if answer.cancel():
+                raise NotDecided(f"{request.holder} was not begun within {timeout} s; nothing was done") from None
+            if answer.done():
+                return answer.result()
+            raise InDoubt(f"{request.holder} was begun but has no answer after {timeout} s") from None
+
+    def enqueue(self, request: HoldRequest) -> "Future[HoldResult]":
+        """The same without waiting. Cancelling the future takes the request back if it was not begun."""
+        check(request)
+        answer: Future[HoldResult] = Future()
+        with self._door:
+            if self._closed:
+                raise NotDecided(f"{request.holder} came after closing; nothing was done")
+            self._queue.put((request, answer))
+        return answer
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Take no more requests, answer those that wait, and stop. False when that took longer than `timeout`."""
+        with self._door:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._writer.join(timeout)
+        return not self._writer.is_alive()
+
+    def __enter__(self) -> "Batcher":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # The writer's thread
+
+    def _write(self) -> None:
+        last = False
+        while not last:
+            batch, last = self._gather()
+            self._answer(batch)
+
+    def _gather(self) -> tuple[list[_Waiting], bool]:
+        """What waits at this moment, at least one; and whether it is the last."""
+        batch: list[_Waiting] = []
+        one = self._queue.get()
+        while one is not None:
+            # A request whose caller has gone is dropped here; from here on it cannot be taken back.
+            if one[1].set_running_or_notify_cancel():
+                batch.append(one)
+            if len(batch) == self._largest:
+                return batch, False
+            try:
+                one = self._queue.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+    def _answer(self, batch: Sequence[_Waiting]) -> None:
+        if not batch:
+            return
+        requests = [request for request, _ in batch]
+        try:
+            results = self._transaction(lambda connection: reserve(connection, requests, now=self._now()))
+        except Exception as error:
+            self._failed(batch, error)
+        else:
+            for (_, answer), result in zip(batch, results, strict=True):
+                answer.set_result(result)
+
+    def _failed(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        """One request must not fail the others: the halves are tried in their order, down to the culprit."""
+        if _is_outage(error):
+            for request, answer in batch:
+                doubt = InDoubt(f"the ledger did not answer for {request.holder}")
+                doubt.__cause__ = error
+                answer.set_exception(doubt)
+        elif len(batch) == 1:
+            batch[0][1].set_exception(error)
+        else:
+            middle = len(batch) // 2
+            self._answer(batch[:middle])
+            self._answer(batch[middle:])
+
+
+def _is_outage(error: Exception) -> bool:
+    """The database is what failed, so that trying the requests singly would fail as often."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolExhausted)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        # The driver's own word: no server behind it. (It calls unusable values DataError.)
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return str(state).startswith(_OUTAGES)

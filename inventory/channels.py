@@ -1,0 +1,74 @@
+"""The state of each channel: mode, watermark, when it was last read."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from inventory.words import ChannelMode
+
+
+class UnknownChannel(Exception):
+    """The ledger has no such channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    code: str
+    mode: ChannelMode
+    watermark: datetime | None
+    pulled_at: datetime | None
+    overlap: timedelta
+    settle: timedelta
+
+
+def channel_state(connection: Connection, code: str) -> ChannelState:
+    """Raises UnknownChannel."""
+    row = connection.execute(
+        text(
+            "SELECT code, mode, watermark, pulled_at, overlap_seconds, settle_seconds FROM channel WHERE code = :code"
+        ),
+        {"code": code},
+    ).one_or_none()
+    if row is None:
+        known = [one.code for one in connection.execute(text("SELECT code FROM channel ORDER BY code"))]
+        raise UnknownChannel(f"no channel {code!r} in the ledger; it has {', '.join(known) or 'none'}")
+    return ChannelState(
+        row.code,
+        ChannelMode(row.mode),
+        row.watermark,
+        row.pulled_at,
+        timedelta(seconds=row.overlap_seconds),
+        timedelta(seconds=row.settle_seconds),
+    )
+
+
+def advance_watermark(connection: Connection, code: str, newest: datetime | None, *, pull_started: datetime) -> None:
+    """A complete pull that started then is stored. `newest`: the latest change in it, by the channel's clock.
+
+    The watermark never goes back, and never beyond the start of the pull by our clock: an order from a
+    clock that runs ahead must not hide the orders after it.
+    """
+    connection.execute(
+        text(
+            """
+            UPDATE channel
+            SET pulled_at = greatest(pulled_at, CAST(:started AS timestamptz)),
+                watermark = greatest(watermark, least(CAST(:newest AS timestamptz), CAST(:started AS timestamptz)))
+            WHERE code = :code
+            """
+        ),
+        {"code": code, "newest": newest, "started": pull_started},
+    )
+
+
+def listing_count(connection: Connection, code: str) -> int:
+    return int(
+        connection.execute(text("SELECT count(*) FROM listing WHERE channel = :code"), {"code": code}).scalar_one()
+    )
+
+
+def known_refs(connection: Connection, code: str) -> dict[str, str]:
+    """{listing ref: SKU} of everything the channel is known to sell."""
+    rows = connection.execute(text("SELECT ref, sku FROM listing WHERE channel = :code"), {"code": code})
+    return {row.ref: row.sku for row in rows}

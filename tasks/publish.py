@@ -1,0 +1,223 @@
+"""One pass of the publish protocol: claim, read, plan, gate, lower, confirm, raise, read back.
+
+Every number is computed from the ledger at the moment it is sent; a retry is a new pass and computes again.
+Between the plan and the wire stands a commit that counts the worst case, so this process may die anywhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from adapters.database import in_transaction, unit_of_work
+from inventory import outbox, publications
+from inventory.availability import connected_skus, listing_ids, load_market
+from inventory.ledger import lock_balances
+from inventory.outbox import Claim
+from inventory.publications import Outcome, Sent
+from inventory.publishing import plan
+from inventory.words import PublicationStatus
+from tasks.judge import SAFE_AFTER, Judged, judge, still_sound, to_safe_value
+from tasks.read import read_live
+from tasks.runtime import Runtime
+from tasks.send import send
+
+BATCH = 500
+LEASE = timedelta(minutes=2)
+_PAUSE = {
+    PublicationStatus.STALE: timedelta(0),
+    PublicationStatus.REJECTED: timedelta(minutes=1),
+}
+"""How long until a listing whose write was not applied is computed again."""
+_HELD_AGAIN = timedelta(seconds=30)
+_UNREAD_AGAIN = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class PublishReport:
+    claimed: int = 0
+    sent: int = 0
+    confirmed: int = 0
+    unconfirmed: int = 0
+    stale: int = 0
+    rejected: int = 0
+    held: int = 0
+    """Rows that the gate held back."""
+    unread: tuple[str, ...] = ()
+    """Channels that could not be read."""
+    finished: int = 0
+    rows: list[dict[str, object]] = field(default_factory=list)
+    """What was sent, for people."""
+
+
+def publish(runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAFE_AFTER) -> PublishReport:
+    """Publish at most `limit` dirty SKUs. Does nothing, at the cost of one statement, when there are none."""
+    with unit_of_work(runtime.engine) as connection:
+        claims = outbox.claim(connection, owner=runtime.owner, limit=limit, lease=LEASE, now=runtime.now())
+        if not claims:
+            return PublishReport()
+        publications.abandon(connection, now=runtime.now())
+        listings = listing_ids(connection, [claim.sku for claim in claims])
+    known_at = runtime.now()
+    report = PublishReport(claimed=len(claims))
+    live, unread = read_live(runtime, listings)
+    report.unread = tuple(sorted(unread))
+    skus = [claim.sku for claim in claims]
+    again: dict[int, datetime] = {}
+    for raising in (False, True):
+        _phase(runtime, report, skus, live, raising, safe_after, again)
+    _finish(runtime, report, claims, listings, unread, again, known_at)
+    return report
+
+
+def _phase(
+    runtime: Runtime,
+    report: PublishReport,
+    skus: Sequence[str],
+    live: dict[int, int],
+    raising: bool,
+    safe_after: timedelta,
+    again: dict[int, datetime],
+) -> None:
+    """All lowerings, or all raises, that the ledger asks for now."""
+    with unit_of_work(runtime.engine) as connection:
+        steps = [step for step in plan(load_market(connection, skus, live)) if step.raises is raising]
+        steps, closing = to_safe_value(connection, steps, now=runtime.now(), after=safe_after)
+    if not steps:
+        return
+    judged = judge(runtime, steps)
+    report.held += len(judged.held)
+    for step in judged.held:
+        again[step.position.listing_id] = runtime.now() + _HELD_AGAIN
+    key = f"{runtime.owner}-{runtime.now().timestamp():.6f}-{'raise' if raising else 'lower'}"
+    sent = in_transaction(
+        runtime.engine, lambda connection: _begin(connection, runtime, skus, live, judged, closing, key)
+    )
+    if not sent:
+        return
+    outcomes = send(runtime, sent, key)
+    _note(runtime, report, outcomes, again)
+    seen, _ = read_live(runtime, _refs(sent))
+    live.update(seen)
+    with unit_of_work(runtime.engine) as connection:
+        publications.note_read_back(connection, outcomes, seen, now=runtime.now())
+
+
+def _begin(
+    connection: Connection,
+    runtime: Runtime,
+    skus: Sequence[str],
+    live: Mapping[int, int],
+    judged: Judged,
+    closing: set[int],
+    key: str,
+) -> list[Sent]:
+    """Compute once more under the locks, keep what the verdict covers, and count the worst case."""
+    lock_balances(connection, connected_skus(connection, skus))
+    now = runtime.now()
+    fresh = {step.position.listing_id: step for step in plan(load_market(connection, skus, live))}
+    going = []
+    for step in judged.released:
+        listing_id = step.position.listing_id
+        current = fresh.get(listing_id)
+        if current is not None and listing_id in closing:
+            going.append(step)
+        elif current is not None and current.raises is step.raises:
+            going.append(current)
+    changed = [step for step in going if step not in judged.released]
+    unsound = still_sound(connection, changed, now=now)
+    going = [step for step in going if step.position.listing_id not in unsound]
+    return publications.begin(connection, going, key=key, gate_runs=judged.gate_runs, now=now)
+
+
+def _refs(sent: Sequence[Sent]) -> dict[str, dict[str, int]]:
+    refs: dict[str, dict[str, int]] = {}
+    for one in sent:
+        position = one.step.position
+        refs.setdefault(position.channel, {})[position.ref] = position.listing_id
+    return refs
+
+
+def _note(runtime: Runtime, report: PublishReport, outcomes: Sequence[Outcome], again: dict[int, datetime]) -> None:
+    now = runtime.now()
+    in_transaction(runtime.engine, lambda connection: publications.end(connection, outcomes, now=now))
+    for outcome in outcomes:
+        report.sent += 1
+        status, step = outcome.status, outcome.sent.step
+        if status is PublicationStatus.CONFIRMED:
+            report.confirmed += 1
+        elif status is PublicationStatus.UNCONFIRMED:
+            report.unconfirmed += 1
+        elif status is PublicationStatus.STALE:
+            report.stale += 1
+        else:
+            report.rejected += 1
+        if status in _PAUSE:
+            again[step.position.listing_id] = now + _PAUSE[status]
+        report.rows.append(_row(outcome))
+
+
+def _row(outcome: Outcome) -> dict[str, object]:
+    step = outcome.sent.step
+    return {
+        "channel": step.position.channel,
+        "SKU": step.position.sku,
+        "shown before": step.position.live,
+        "sent": step.quantity,
+        "sellable": step.room.sellable,
+        "exposure of others": step.room.others,
+        "slice": step.slice,
+        "answer": outcome.status.value,
+        "reason": outcome.reason,
+    }
+
+
+def _finish(
+    runtime: Runtime,
+    report: PublishReport,
+    claims: Sequence[Claim],
+    listings: Mapping[str, Mapping[str, int]],
+    unread: set[str],
+    again: Mapping[int, datetime],
+    known_at: datetime,
+) -> None:
+    """Done with a SKU when each of its listings shows a number that is answered for; else come back to it."""
+    now = runtime.now()
+
+    def work(connection: Connection) -> None:
+        due = _due(connection, [claim.sku for claim in claims], unread, again, now)
+        waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
+        done = [claim for claim in claims if claim not in waiting]
+        outbox.give_back(connection, waiting, owner=runtime.owner)
+        outbox.finish(connection, done, owner=runtime.owner, now=now)
+        publications.note_synced(connection, [claim.sku for claim in done], known_at=known_at, now=now)
+        report.finished = len(done)
+
+    in_transaction(runtime.engine, work)
+
+
+def _due(
+    connection: Connection, skus: Sequence[str], unread: set[str], again: Mapping[int, datetime], now: datetime
+) -> dict[str, datetime]:
+    """{SKU: when to come back} for those that are not done."""
+    rows = connection.execute(
+        text(
+            """
+            SELECT listing.id, listing.sku, listing.channel, listing.unconfirmed_until, channel.mode
+            FROM listing JOIN channel ON channel.code = listing.channel WHERE listing.sku = ANY(:skus)
+            """
+        ),
+        {"skus": sorted(connected_skus(connection, skus))},
+    ).all()
+    due: dict[str, datetime] = {}
+    for row in rows:
+        times = [again[row.id]] if row.id in again else []
+        if row.unconfirmed_until is not None:
+            times.append(row.unconfirmed_until)
+        if row.channel in unread and row.mode == "live":
+            times.append(now + _UNREAD_AGAIN)
+        for when in times:
+            for sku in connected_skus(connection, [row.sku]) & set(skus):
+                due[sku] = max(due.get(sku, when), when)
+    return due

@@ -1,0 +1,138 @@
+"""Read what a channel has sold since the watermark: store it, gate it, apply it, and only then move the watermark."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from adapters.channels.protocol import Defect
+from adapters.database import in_transaction, unit_of_work
+from adapters.http import ChannelFault, Resolution
+from inventory import inbox
+from inventory.channels import ChannelState, advance_watermark, channel_state
+from inventory.exposure import settle
+from inventory.gate_log import HeldRow, hold_rows
+from inventory.incidents import NewIncident, open_incidents, resolve_incidents
+from inventory.outbox import mark_dirty
+from inventory.words import IncidentKind, Severity
+from tasks.apply import AppliedEvents, apply_events
+from tasks.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class PullReport:
+    channel: str
+    since: datetime
+    started: datetime
+    pages: int = 0
+    documents: int = 0
+    stored: int = 0
+    """Events that were new."""
+    defects: int = 0
+    applied: AppliedEvents = field(default_factory=AppliedEvents)
+    settled_skus: int = 0
+
+
+def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport:
+    """One complete pull of one channel. `approved_by`: a person who lets a blocked batch through.
+
+    Raises ChannelFault when the channel could not be read to the end; what came before is stored and
+    applied by the next pull, and the watermark stays where it was.
+    """
+    with unit_of_work(runtime.engine) as connection:
+        state = channel_state(connection, channel)
+    started = runtime.now()
+    report = PullReport(channel, _since(state, started), started)
+    newest = _read(runtime, report)
+    report.applied = apply_events(runtime, state, approved_by=approved_by)
+    in_transaction(runtime.engine, lambda connection: _finish(connection, report, newest, runtime.now()))
+    return report
+
+
+def _since(state: ChannelState, started: datetime) -> datetime:
+    # Without a watermark nothing was ever read: the opening stock was counted with all older orders in it.
+    return (state.watermark or started) - state.overlap
+
+
+def _read(runtime: Runtime, report: PullReport) -> datetime | None:
+    """Store every page as it comes; returns the latest change seen, by the channel's clock."""
+    newest: datetime | None = None
+    try:
+        with runtime.channel(report.channel) as channel:
+            for page in channel.pull_orders(report.since):
+                now = runtime.now()
+                documents, defects = page.orders, page.defects
+
+                def store(connection: Connection) -> int:
+                    _hold_defects(connection, report.channel, defects, now)  # noqa: B023 - runs at once
+                    return inbox.store(connection, report.channel, documents, now=now)  # noqa: B023
+
+                report.stored += in_transaction(runtime.engine, store)
+                report.pages += 1
+                report.documents += len(page.orders)
+                report.defects += len(page.defects)
+                for document in page.orders:
+                    changed = _instant(document.get("updated_at"))
+                    newest = max(filter(None, (newest, changed)), default=None)
+    except ChannelFault as fault:
+        _note_fault(runtime, report.channel, fault)
+        raise
+    return newest
+
+
+def _instant(value: object) -> datetime | None:
+    """An aware timestamp, or None: judging it is the gate's business."""
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return parsed if parsed is not None and parsed.tzinfo is not None else None
+
+
+def _hold_defects(connection: Connection, channel: str, defects: list[Defect], now: datetime) -> None:
+    if not defects:
+        return
+    rows = [HeldRow(f"{channel}/{one.key}", "DEFECT", f"{one.reason}: {one.excerpt}"[:500]) for one in defects]
+    hold_rows(connection, "orders_pulled", channel, rows, now=now)
+    first = defects[0]
+    open_incidents(
+        connection,
+        [
+            NewIncident(
+                IncidentKind.QUARANTINED_ROWS,
+                Severity.CRITICAL,
+                channel,
+                f"{len(defects)} parts of a page of {channel} could not be read, the first {first.key}: {first.reason}",
+                {"keys": [one.key for one in defects[:20]]},
+            )
+        ],
+        now=now,
+    )
+
+
+def _note_fault(runtime: Runtime, channel: str, fault: ChannelFault) -> None:
+    """A page that cannot be read is for a person to look at; a channel that is away is the outage's business."""
+    if fault.resolution is not Resolution.MALFORMED:
+        return
+    now = runtime.now()
+    incident = NewIncident(
+        IncidentKind.PAGE_UNREADABLE,
+        Severity.CRITICAL,
+        channel,
+        f"{channel} answered a page of orders that cannot be read: {fault}; the watermark stays",
+    )
+    with unit_of_work(runtime.engine) as connection:
+        open_incidents(connection, [incident], now=now)
+
+
+def _finish(connection: Connection, report: PullReport, newest: datetime | None, now: datetime) -> None:
+    resolve_incidents(connection, IncidentKind.PAGE_UNREADABLE, [report.channel], now=now)
+    advance_watermark(connection, report.channel, newest, pull_started=report.started)
+    if report.applied.complete:
+        # All that was sold before this pull started is in the ledger: old worst cases may fall.
+        fallen = settle(connection, report.channel, pull_started=report.started)
+        mark_dirty(connection, fallen, now=now)
+        report.settled_skus = len(fallen)

@@ -1,0 +1,85 @@
+"""Sound documents, rows and parameters, for the tests of the gate to break."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from expectations.frames import orders_frame, push_frame
+from expectations.parameters import OrdersPulled, OutgoingPush
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+KNOWN = {"ref-1": "SKU-1", "ref-2": "SKU-2"}
+
+
+def orders_told(**changes: Any) -> OrdersPulled:
+    return OrdersPulled(**({"now": NOW, "watermark": NOW - 2 * HOUR} | changes))
+
+
+def push_told(**changes: Any) -> OutgoingPush:
+    return OutgoingPush(**({"now": NOW, "listings": 1000} | changes))
+
+
+def line(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {"line_id": f"L{number}", "listing_ref": "ref-1", "sku": "SKU-1", "quantity": 2} | changes
+
+
+def reversal(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "reversal_id": f"R{number}",
+        "line_id": "L1",
+        "quantity": 1,
+        "kind": "refund",
+        "reason": "customer",
+        "restocked": None,
+        "occurred_at": (NOW - HOUR).isoformat(),
+    } | changes
+
+
+def document(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "order_id": f"O{number}",
+        "placed_at": (NOW - 2 * HOUR).isoformat(),
+        "updated_at": (NOW - HOUR).isoformat(),
+        "cancelled": False,
+        "test": False,
+        "lines": [line()],
+        "reversals": [],
+    } | changes
+
+
+def orders(documents: list[Any]) -> pd.DataFrame:
+    return orders_frame("shop", documents, known_refs=KNOWN, non_stock={"SHIPPING"}, now=NOW)
+
+
+def sound_orders(count: int = 3) -> pd.DataFrame:
+    """Rows 2k are lines, rows 2k + 1 their reversals."""
+    return orders([document(number, reversals=[reversal()]) for number in range(count)])
+
+
+def row(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A raise from 3 to 5, backed by stock."""
+    return {
+        "listing_id": number,
+        "channel": "shop",
+        "listing_ref": f"ref-{number}",
+        "sku": f"SKU-{number}",
+        "quantity": 5,
+        "previous": 3,
+        "units_per_listing": 1,
+        "ceiling": 8,
+        "sellable": 10,
+        "exposure_others": 2,
+        "exposure_after": 5,
+        "cap": None,
+        "tracked": True,
+        "mapped": True,
+        "mode": "live",
+        "computed_at": NOW - timedelta(seconds=2),
+        "must_lower": False,
+    } | changes
+
+
+def sound_push(count: int = 6) -> pd.DataFrame:
+    return push_frame([row(number) for number in range(count)])
