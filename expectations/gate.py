@@ -87,10 +87,16 @@ def _failures(suite: Suite, frame: pd.DataFrame, parameters: Parameters) -> dict
     return {rule.id: failures[rule.id] for rule in suite.rules if rule.id in failures}
 
 
+def _configuration() -> Any:
+    """Nothing on disk (by default each context makes and removes a folder), no telemetry."""
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+    return DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults(), analytics_enabled=False)
+
+
 def _batch(frame: pd.DataFrame) -> Any:
-    context = load().get_context(mode="ephemeral")
+    context = load().get_context(mode="ephemeral", project_config=_configuration())
     context.variables.progress_bars = {"globally": False}
-    context.variables.analytics_enabled = False
     name = f"frame-{next(_numbers)}"
     asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
     return asset.add_batch_definition_whole_dataframe(name).get_batch(batch_parameters={"dataframe": frame})

@@ -41,7 +41,8 @@ def _is(frame: Frame, kind: str) -> pd.Series:
 
 
 def _entry_id(frame: Frame, _: Told) -> pd.Series:
-    return frame["line_id"].where(_is(frame, LINE), frame["reversal_id"])
+    own_id = frame["reversal_id"].where(_is(frame, REVERSAL))
+    return own_id.mask(_is(frame, LINE), frame["line_id"])
 
 
 def _line_quantity(frame: Frame, _: Told) -> pd.Series:

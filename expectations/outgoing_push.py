@@ -121,11 +121,15 @@ def _beyond_usual(frame: Frame, told: Told) -> pd.Series:
 
 
 def _to_zero(frame: Frame, told: Told) -> pd.Series:
-    """1.0 or 0.0 for each listing that sells something now, missing for the others; all 0 when they are too few."""
-    sells = frame["previous"] > 0
-    if sells.sum() < told.zero_rows:
+    """1.0 for each listing that sells something now and is to go to zero; all 0 when the channel sells too little."""
+    if told.selling + told.zeroed < told.zero_rows:
         return pd.Series(0.0, index=frame.index)
-    return (frame["quantity"] == 0).astype("float64").where(sells)
+    return ((frame["previous"] > 0) & (frame["quantity"] == 0)).astype("float64")
+
+
+def _zeros_left(told: Told) -> float:
+    """How many more of the channel's listings may go to zero. A wipe in many small batches is one wipe."""
+    return max(0.0, told.zero_share * (told.selling + told.zeroed) - told.zeroed)
 
 
 def _changed(frame: Frame, told: Told) -> pd.Series:
@@ -242,8 +246,8 @@ BATCH_RULES = (
     ),
     _rule(
         WIPE_GUARD, "listings that sell something do not go to zero in a mass: that is a fault more often than true",
-        lambda frame, told: bool(_to_zero(frame, told).mean() <= told.zero_share),
-        "ExpectColumnMeanToBeBetween", lambda told: {"column": "_to_zero", "max_value": told.zero_share},
+        lambda frame, told: bool(_to_zero(frame, told).sum() <= _zeros_left(told)),
+        "ExpectColumnSumToBeBetween", lambda told: {"column": "_to_zero", "max_value": _zeros_left(told)},
         columns=("quantity", "previous"), derive={"_to_zero": _to_zero}, action=Action.BLOCK, scope=Scope.BATCH,
     ),
     _rule(

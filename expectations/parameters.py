@@ -59,6 +59,10 @@ class OrdersPulled(Parameters):
 class OutgoingPush(Parameters):
     listings: int
     """Listings live on the channel: what the share of changes is a share of."""
+    selling: int
+    """Listings of the channel that show more than zero now."""
+    zeroed: int
+    """Listings of the channel that a push took to zero lately and that are there still."""
     max_age: timedelta = timedelta(seconds=60)
     skew: timedelta = timedelta(seconds=5)
     """How far a row's `computed_at` may be ahead of `now` (two processes, one stack)."""
@@ -68,7 +72,7 @@ class OutgoingPush(Parameters):
     max_rows: int = 100_000
     zero_share: float = 0.5
     zero_rows: int = 20
-    """The wipe guard judges from so many rows that sell something now."""
+    """The wipe guard judges channels that sell so many listings, or did lately."""
     changed_share: float = 0.5
     changed_rows: int = 20
     """The share of changed listings is judged on channels with at least so many listings."""

@@ -145,6 +145,8 @@ def load_market(connection: Connection, skus: Collection[str], live: Mapping[int
             compare_and_set=row.write_mode == WriteMode.COMPARE_AND_SET,
             open=row.mode == ChannelMode.LIVE and row.tracked and row.unconfirmed_until is None,
             cap=row.cap,
+            tracked=row.tracked,
+            mode=row.mode,
         )
         for row in rows
     ]

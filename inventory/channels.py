@@ -62,10 +62,30 @@ def advance_watermark(connection: Connection, code: str, newest: datetime | None
     )
 
 
-def listing_count(connection: Connection, code: str) -> int:
-    return int(
-        connection.execute(text("SELECT count(*) FROM listing WHERE channel = :code"), {"code": code}).scalar_one()
-    )
+@dataclass(frozen=True, slots=True)
+class ShownCounts:
+    """How many listings a channel has, how many of them show more than zero, and how many were taken to zero
+    by a push lately and are there still."""
+
+    listings: int
+    selling: int
+    zeroed: int
+
+
+def shown_counts(connection: Connection, code: str, *, since: datetime) -> ShownCounts:
+    row = connection.execute(
+        text(
+            """
+            SELECT count(*) AS listings,
+                   count(*) FILTER (WHERE observed > 0) AS selling,
+                   count(*) FILTER (WHERE published = 0 AND published_at > :since
+                                      AND coalesce(observed, 0) <= 0) AS zeroed
+            FROM listing WHERE channel = :code
+            """
+        ),
+        {"code": code, "since": since},
+    ).one()
+    return ShownCounts(row.listings, row.selling, row.zeroed)
 
 
 def known_refs(connection: Connection, code: str) -> dict[str, str]:

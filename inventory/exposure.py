@@ -32,7 +32,7 @@ _NOTE_SALES = text(
     seen AS (SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:sold AS int[]), CAST(:back AS int[]))
                            AS seen (id, sold, back))
     UPDATE listing
-    SET exposure = greatest(listing.exposure - seen.sold, 0) + seen.back, settling = listing.settling + seen.back
+    SET exposure = greatest(listing.exposure - seen.sold + seen.back, 0), settling = listing.settling + seen.back
     FROM locked JOIN seen ON seen.id = locked.id
     -- greatest() passes over NULL: without the condition a listing that was never read would look empty.
     WHERE listing.id = locked.id AND listing.exposure IS NOT NULL
@@ -55,7 +55,8 @@ _SETTLE = text(
     )
     UPDATE listing SET exposure = least(listing.exposure, listing.settling), settling = NULL, settling_since = NULL
     FROM due WHERE listing.id = due.id
-    RETURNING listing.sku, listing.exposure < due.exposure AS fell
+    -- More than was seen last: units were put back and sold meanwhile. Only another look can tell.
+    RETURNING listing.sku, listing.exposure < due.exposure OR listing.exposure > listing.observed AS again
     """
 )
 
@@ -133,13 +134,14 @@ def observe(
 
 
 def settle(connection: Connection, channel: str, *, pull_started: datetime) -> set[str]:
-    """A complete pull that started then has been applied. Returns the SKUs whose exposure fell.
+    """A complete pull that started then has been applied. Returns the SKUs to look at again: their exposure fell,
+    or is more than the channel showed last.
 
     A sale that the gate holds back has been read but is not in the ledger: while it is open, its listing
     (any listing of the channel, if it does not say which) keeps the exposure it has.
     """
     rows = connection.execute(_SETTLE, {"channel": channel, "pull_started": pull_started})
-    return {row.sku for row in rows if row.fell}
+    return {row.sku for row in rows if row.again}
 
 
 _GROW = text(

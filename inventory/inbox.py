@@ -6,6 +6,7 @@ idempotent, so that an event applied by a worker which died before it said so do
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,13 +34,15 @@ _STORE = text(
 
 _CLAIM = text(
     """
-    UPDATE inbox SET lease_until = :until, lease_owner = :owner
-    WHERE id IN (
+    -- Materialised: a plan that ran the subquery twice would skip what it has just taken, and take more.
+    WITH picked AS MATERIALIZED (
         SELECT id FROM inbox
         WHERE channel = :channel AND status = 'pending' AND (lease_until IS NULL OR lease_until < :now)
         ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, payload
+    UPDATE inbox SET lease_until = :until, lease_owner = :owner
+    FROM picked WHERE inbox.id = picked.id
+    RETURNING inbox.id, inbox.payload
     """
 )
 
@@ -52,22 +55,35 @@ def store(connection: Connection, channel: str, documents: Sequence[dict[str, An
     """
     if not documents:
         return 0
-    encoded = [json.dumps(document, sort_keys=True, separators=(",", ":"), default=str) for document in documents]
+    encoded = [json.dumps(_storable(document), sort_keys=True, separators=(",", ":")) for document in documents]
     result = connection.execute(
         _STORE,
         {
             "channel": channel,
             "event_ids": [_event_id(document, body) for document, body in zip(documents, encoded, strict=True)],
-            # PostgreSQL's jsonb takes every Unicode character but NUL.
-            "payloads": [body.replace("\\u0000", "\\ufffd") for body in encoded],
+            "payloads": encoded,
             "now": now,
         },
     )
     return result.rowcount
 
 
+def _storable(value: Any) -> Any:
+    """What jsonb can hold: no NUL, no half of a surrogate pair, no NaN or infinity (they become text, which
+    the gate then refuses as a number)."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_storable(str(key)): _storable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, int | float) else _storable(str(value))
+
+
 def _event_id(document: dict[str, Any], body: str) -> str:
-    order_id = str(document.get("order_id"))[:100].replace("\x00", "�")
+    order_id = _storable(str(document.get("order_id"))[:100])
     return f"{order_id}@{hashlib.sha256(body.encode()).hexdigest()[:20]}"
 
 

@@ -94,6 +94,20 @@ _POST = text(
 )
 
 
+_BY_KEY = text(
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+)
+
+
+def plan_by_key(connection: Connection) -> None:
+    """For the rest of this transaction: every row is found by an index, and plans are kept from one to the next.
+
+    For the hot paths, which touch rows by their keys alone; there planning costs as much as doing. Without the
+    first setting a plan made while a table was nearly empty would be kept, and would read all of it later.
+    """
+    connection.execute(_BY_KEY)
+
+
 def lock_balances(connection: Connection, skus: Collection[str]) -> dict[BalanceKey, int]:
     """Lock every balance of these SKUs until the transaction ends, and return what they hold."""
     if not skus:

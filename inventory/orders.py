@@ -324,8 +324,8 @@ class _Page:
         store.write_order_lines(self.connection, [line for line in self.lines.values() if line.changed])
         store.write_reversals(self.connection, self.channel, self.reversals, now=self.now)
         write_shelf(self.connection, shelf, now=self.now)
-        matched = [f"{one.holder}/{one.line_id}" for one in self.reversals if one.status != "unmatched"]
-        resolve_incidents(self.connection, IncidentKind.UNMATCHED_REVERSAL, matched, now=self.now)
+        if matched := [f"{one.holder}/{one.line_id}" for one in self.reversals if one.status != "unmatched"]:
+            resolve_incidents(self.connection, IncidentKind.UNMATCHED_REVERSAL, matched, now=self.now)
         exceeded = note_sales(self.connection, self.sold, self.put_back)
         for sku, listing_id, units in exceeded:
             self._incident(

@@ -31,13 +31,15 @@ _MARK = text(
 
 _CLAIM = text(
     """
-    UPDATE outbox SET lease_until = :until, lease_owner = :owner
-    WHERE sku IN (
+    -- Materialised: a plan that ran the subquery twice would skip what it has just taken, and take more.
+    WITH picked AS MATERIALIZED (
         SELECT sku FROM outbox
         WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now)
         ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    RETURNING sku, generation, dirty_at
+    UPDATE outbox SET lease_until = :until, lease_owner = :owner
+    FROM picked WHERE outbox.sku = picked.sku
+    RETURNING outbox.sku, outbox.generation, outbox.dirty_at
     """
 )
 

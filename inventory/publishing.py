@@ -34,6 +34,8 @@ class Position:
     open: bool = True
     """The channel is live, stock is tracked, and no write is in doubt: it may be written to."""
     cap: int | None = None
+    tracked: bool = True
+    mode: str = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,9 @@ def _is_needy(one: Position, entitled: int, room: Room) -> bool:
     lacking = entitled - one.exposure
     if lacking <= max(room.units, 0):
         return False
-    return one.exposure == 0 or lacking >= max(2, ceil(entitled / 4))
+    if one.exposure == 0:
+        return True
+    return lacking >= max(2, ceil(entitled / 4)) if one.compare_and_set else _worth_closing(lacking, one.live)
 
 
 def _step(one: Position, entitled: int, room: Room, donates: bool) -> Step | None:
@@ -200,14 +204,20 @@ def _raising(one: Position, entitled: int, room: Room) -> Step | None:
     if one.compare_and_set:
         quantity = min(entitled, one.exposure + room.units) - (one.exposure - shown)
         return Step(one, quantity, quantity - shown, 0, True, False, entitled, room)
+    most = min(entitled, one.exposure + room.units)
     quantity = min(entitled, room.units)
-    if quantity > shown:
+    if quantity > shown and not _worth_closing(most - quantity, quantity):
         return Step(one, quantity, quantity, 0, True, False, entitled, room)
-    gain = min(entitled, one.exposure + room.units) - shown
-    if shown and gain >= 2 and gain * 2 >= shown:
+    if shown and _worth_closing(most - shown, shown):
         # Through zero: close it, let the orders come in, then the whole slice fits.
         return Step(one, 0, 0, 0, False, False, entitled, room)
     return None
+
+
+def _worth_closing(gain: int, shown: int) -> bool:
+    """Whether an absolute channel that shows so many is closed until its orders are in, to show `gain` more then.
+    A raise that would be closed again for this reason is not made at all, else it would go on for ever."""
+    return gain >= 2 and gain * 2 >= shown
 
 
 def _unions(sets: set[frozenset[str]]) -> set[frozenset[str]]:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from inventory.catalogue import existing_items
 from inventory.ledger import ensure_balances, lock_balances, post
-from inventory.shelf import NOWHERE, Cause, Line, Shelf, Waiting
+from inventory.shelf import Cause, Line, Shelf, Waiting
 from inventory.words import MovementReason, ReservationStatus, StockState
 
 _UPSERT_LINES = text(
@@ -98,23 +98,22 @@ def put_back(shelf: Shelf, holders: Collection[str], cause: Cause) -> None:
 
 
 def _load_waiting(connection: Connection, shelf: Shelf, skus: Collection[str]) -> None:
-    """Who waits for units of these SKUs, with all that they hold of them: what covers them is added to it."""
+    """Who waits for units of these SKUs, with all that they hold: what covers them is added to it."""
     rows = connection.execute(
         text(
             """
-            SELECT line.holder, line.sku, line.location, line.held, line.oversold,
-                   reservation.channel, reservation.placed_at
-            FROM reservation_line AS short JOIN reservation USING (holder)
-            JOIN reservation_line AS line ON line.holder = short.holder AND line.sku = short.sku
-            WHERE short.oversold > 0 AND short.sku = ANY(:skus) AND reservation.status = 'live'
+            WITH short AS MATERIALIZED (
+                SELECT holder, sku FROM reservation_line WHERE oversold > 0 AND sku = ANY(:skus)
+            )
+            SELECT short.holder, short.sku, reservation.channel, reservation.placed_at
+            FROM short JOIN reservation USING (holder) WHERE reservation.status = 'live'
             """
         ),
         {"skus": list(skus)},
-    )
+    ).all()
+    _load_lines(connection, shelf, {row.holder for row in rows})
     for row in rows:
-        shelf.lines.setdefault((row.holder, row.sku), {})[row.location] = Line(row.held, row.oversold)
-        if row.oversold:
-            shelf.waiting[row.sku].append(Waiting(row.placed_at, row.holder, row.channel))
+        shelf.waiting[row.sku].append(Waiting(row.placed_at, row.holder, row.channel))
 
 
 def _load_lines(connection: Connection, shelf: Shelf, holders: Collection[str]) -> None:

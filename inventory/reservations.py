@@ -13,8 +13,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
-from inventory.catalogue import bundles, components_of, eligible_locations
+from inventory.catalogue import bundles, components_of, eligible_locations, withheld_units
 from inventory.exposure import exposed_units
+from inventory.ledger import plan_by_key
 from inventory.outbox import mark_dirty
 from inventory.reservation_store import end_reservations, lock_shelf, put_back, write_shelf
 from inventory.shelf import Cause, Shelf
@@ -92,11 +93,13 @@ _HEADERS = text(
 def reserve(connection: Connection, requests: Sequence[HoldRequest], *, now: datetime) -> list[HoldResult]:
     """Decide the requests one after the other, in the given order; one result each, in the same order.
 
-    Units that blind channels may still sell (their exposure) are not free. Raises ValueError for a request
+    Units that blind channels may still sell (their exposure), the accuracy margin and the safety stock are
+    not free. Raises ValueError for a request
     that makes no sense; then nothing is done.
     """
     for request in requests:
         check(request)
+    plan_by_key(connection)
     first = {request.holder: request for request in reversed(requests)}
     fresh = _insert_headers(connection, list(first.values()), now)
     decided: dict[str, HoldResult] = {}
@@ -159,6 +162,8 @@ def _decide(connection: Connection, requests: Sequence[HoldRequest], now: dateti
     skus = {sku for wanted in pieces.values() for sku in wanted}
     shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now)
     promised = exposed_units(connection, skus)
+    for sku, units in withheld_units(connection, skus).items():
+        promised[sku] = promised.get(sku, 0) + units
     results: dict[str, HoldResult] = {}
     for request in requests:
         results[request.holder] = _hold(shelf, request, pieces[request.holder], promised, now)

@@ -11,6 +11,9 @@ from sqlmodel import SQLModel
 from inventory.tables import BundleComponent, Channel, ChannelLocation, Item, Listing, Location, SkuAlias
 from inventory.words import ChannelMode, WriteMode
 
+_CHUNK = 1000
+"""Rows a statement: PostgreSQL takes at most 65,535 parameters."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelSetup:
@@ -74,10 +77,11 @@ def _upsert(connection: Connection, table: type[SQLModel], rows: list[dict[str, 
         for name, field in table.model_fields.items()
         if not field.is_required() and field.default is not None and name not in rows[0]
     }
-    statement = insert(target).values([{**defaults, **row} for row in rows])
-    changes = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    if changes:
-        statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=key)
-    connection.execute(statement)
+    for start in range(0, len(rows), _CHUNK):
+        statement = insert(target).values([{**defaults, **row} for row in rows[start : start + _CHUNK]])
+        changes = {name: statement.excluded[name] for name in rows[0] if name not in key}
+        if changes:
+            statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=key)
+        connection.execute(statement)

@@ -8,6 +8,7 @@ make no sense, said in one line; 130 interrupted.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -44,6 +45,23 @@ def up(
 
 
 @app.command()
+def demo(
+    orders: Path | None = typer.Option(
+        None, exists=True, dir_okay=False, help="CSV of orders, plain or .gz; default: a recorded or a generated day."
+    ),
+    day: int = typer.Option(3, min=1, help="Which trading day of the file."),
+    seconds: float = typer.Option(75.0, min=10, max=3600, help="Real seconds that the day takes."),
+    cover: float = typer.Option(0.7, min=0.01, max=100, help="Opening stock as a share of the day's demand."),
+    seed: int = typer.Option(11, help="Of everything that is drawn by chance."),
+    stay: bool = typer.Option(False, help="Stay up afterwards, to look around in the UI."),
+) -> None:
+    """Trade one day on two imitated shops, and judge what was promised."""
+    from onhand.demo import Options, run_demo
+
+    raise typer.Exit(run_demo(Options(orders, day, seconds, cover, seed, stay)))
+
+
+@app.command()
 def doctor() -> None:
     """Check this installation and what it can reach; exit code 1 when something is wrong."""
     from onhand.doctor import run_doctor
@@ -77,12 +95,14 @@ def _known(error: Exception) -> int | None:
     """The exit code of an error that is the user's or the machine's; None for a fault of ours."""
     from sqlalchemy.exc import OperationalError
 
+    from adapters.channels.registry import ChannelFileError
     from adapters.embedded_postgres import EmbeddedPostgresError
+    from adapters.sandbox.trace import TraceError
     from adapters.settings import SettingsError
     from onhand.processes import ProcessError
     from onhand.stack import StackError
 
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError | ChannelFileError | TraceError):
         return NONSENSE
     if isinstance(error, EmbeddedPostgresError | ProcessError | StackError | OperationalError):
         return PROBLEM

@@ -3,14 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection
 
 from adapters.database import in_transaction, unit_of_work
-from expectations import gate
 from expectations.frames import LINE, orders_frame
 from expectations.parameters import NO_WATERMARK, OrdersPulled
 from expectations.verdict import Status, Verdict
@@ -26,7 +25,6 @@ from tasks.runtime import Runtime
 
 SUITE = "orders_pulled"
 BATCH = 1000
-LEASE = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ def apply_events(runtime: Runtime, state: ChannelState, *, approved_by: str = ""
     while True:
         with unit_of_work(runtime.engine) as connection:
             events = inbox.claim(
-                connection, state.code, owner=runtime.owner, limit=BATCH, lease=LEASE, now=runtime.now()
+                connection, state.code, owner=runtime.owner, limit=BATCH, lease=runtime.lease, now=runtime.now()
             )
         if not events:
             break
@@ -83,7 +81,7 @@ def _apply_batch(
     documents = [event.payload for event in events]
     frame = orders_frame(state.code, documents, known_refs=refs, non_stock=NON_STOCK, now=runtime.now())
     parameters = OrdersPulled(now=runtime.now(), watermark=state.watermark or NO_WATERMARK, overlap=state.overlap)
-    verdict = gate.check(SUITE, frame, parameters) if len(frame) else None
+    verdict = runtime.check(SUITE, frame, parameters) if len(frame) else None
     if verdict is not None and verdict.status in (Status.BLOCK, Status.ERROR) and not approved_by:
         in_transaction(runtime.engine, lambda connection: _note_block(connection, state.code, verdict, runtime.now()))
         report.blocked += len(events)

@@ -14,17 +14,19 @@ from expectations import gate
 from expectations.frames import push_frame
 from expectations.parameters import OutgoingPush
 from expectations.verdict import Status, Verdict
-from inventory.channels import listing_count
+from inventory.channels import shown_counts
 from inventory.gate_log import HeldRow, hold_rows, release_rows
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.publishing import Step
-from inventory.words import ChannelMode, IncidentKind, Severity
+from inventory.words import IncidentKind, Severity
 from tasks.apply import record
 from tasks.runtime import Runtime
 
 SUITE = "outgoing_push"
 SAFE_AFTER = timedelta(minutes=15)
 """A listing whose number has been held back for so long is closed."""
+WIPE_WINDOW = timedelta(minutes=15)
+"""Listings that went to zero within this time count as one wipe."""
 
 
 @dataclass(slots=True)
@@ -55,8 +57,11 @@ def _closed(step: Step) -> Step:
     return replace(step, quantity=0, growth=0, fall=fall, raises=False, must_lower=True)
 
 
-def judge(runtime: Runtime, steps: Sequence[Step]) -> Judged:
-    """Judge the steps, channel by channel; note the verdicts and what they hold back."""
+def judge(runtime: Runtime, steps: Sequence[Step], *, computed_at: datetime) -> Judged:
+    """Judge the steps, channel by channel; note the verdicts and what they hold back.
+
+    `computed_at`: when the ledger was read for them.
+    """
     judged = Judged()
     by_channel: dict[str, list[Step]] = defaultdict(list)
     for step in steps:
@@ -64,9 +69,9 @@ def judge(runtime: Runtime, steps: Sequence[Step]) -> Judged:
     for channel, planned in by_channel.items():
         now = runtime.now()
         with unit_of_work(runtime.engine) as connection:
-            parameters = OutgoingPush(now=now, listings=listing_count(connection, channel))
-        frame = _frame(planned, now)
-        verdict = gate.check(SUITE, frame, parameters)
+            parameters = _parameters(connection, channel, now)
+        frame = _frame(planned, computed_at)
+        verdict = runtime.check(SUITE, frame, parameters)
         going = set(gate.released(frame, verdict).index)
         released = [step for label, step in enumerate(planned) if label in going]
         held = [(label, step) for label, step in enumerate(planned) if label not in going]
@@ -80,6 +85,11 @@ def judge(runtime: Runtime, steps: Sequence[Step]) -> Judged:
     return judged
 
 
+def _parameters(connection: Connection, channel: str, now: datetime) -> OutgoingPush:
+    counts = shown_counts(connection, channel, since=now - WIPE_WINDOW)
+    return OutgoingPush(now=now, listings=counts.listings, selling=counts.selling, zeroed=counts.zeroed)
+
+
 def still_sound(connection: Connection, steps: Sequence[Step], *, now: datetime) -> set[int]:
     """Of numbers that changed since they were judged: the listings whose row rules no longer hold.
 
@@ -88,15 +98,16 @@ def still_sound(connection: Connection, steps: Sequence[Step], *, now: datetime)
     if not steps:
         return set()
     frame = _frame(steps, now)
-    verdict = gate.recheck(SUITE, frame, OutgoingPush(now=now, listings=max(1, len(steps))))
+    # Of the batch rules, nothing is asked here: the batch has been judged.
+    verdict = gate.recheck(SUITE, frame, OutgoingPush(now=now, listings=len(steps), selling=0, zeroed=0))
     return {steps[label].position.listing_id for label in verdict.failed_rows}
 
 
-def _frame(steps: Sequence[Step], now: datetime) -> pd.DataFrame:
-    return push_frame([_row(step, now) for step in steps])
+def _frame(steps: Sequence[Step], computed_at: datetime) -> pd.DataFrame:
+    return push_frame([_row(step, computed_at) for step in steps])
 
 
-def _row(step: Step, now: datetime) -> dict[str, Any]:
+def _row(step: Step, computed_at: datetime) -> dict[str, Any]:
     position = step.position
     assert position.exposure is not None
     return {
@@ -112,10 +123,10 @@ def _row(step: Step, now: datetime) -> dict[str, Any]:
         "exposure_others": step.room.others,
         "exposure_after": (position.exposure + step.growth) * step.room.pieces,
         "cap": position.cap,
-        "tracked": True,
-        "mapped": True,
-        "mode": ChannelMode.LIVE.value,
-        "computed_at": now,
+        "tracked": position.tracked,
+        "mapped": bool(position.components),
+        "mode": position.mode,
+        "computed_at": computed_at,
         "must_lower": step.must_lower,
     }
 

@@ -24,7 +24,6 @@ from tasks.runtime import Runtime
 from tasks.send import send
 
 BATCH = 500
-LEASE = timedelta(minutes=2)
 _PAUSE = {
     PublicationStatus.STALE: timedelta(0),
     PublicationStatus.REJECTED: timedelta(minutes=1),
@@ -54,7 +53,7 @@ class PublishReport:
 def publish(runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAFE_AFTER) -> PublishReport:
     """Publish at most `limit` dirty SKUs. Does nothing, at the cost of one statement, when there are none."""
     with unit_of_work(runtime.engine) as connection:
-        claims = outbox.claim(connection, owner=runtime.owner, limit=limit, lease=LEASE, now=runtime.now())
+        claims = outbox.claim(connection, owner=runtime.owner, limit=limit, lease=runtime.lease, now=runtime.now())
         if not claims:
             return PublishReport()
         publications.abandon(connection, now=runtime.now())
@@ -81,12 +80,13 @@ def _phase(
     again: dict[int, datetime],
 ) -> None:
     """All lowerings, or all raises, that the ledger asks for now."""
+    computed_at = runtime.now()
     with unit_of_work(runtime.engine) as connection:
         steps = [step for step in plan(load_market(connection, skus, live)) if step.raises is raising]
         steps, closing = to_safe_value(connection, steps, now=runtime.now(), after=safe_after)
     if not steps:
         return
-    judged = judge(runtime, steps)
+    judged = judge(runtime, steps, computed_at=computed_at)
     report.held += len(judged.held)
     for step in judged.held:
         again[step.position.listing_id] = runtime.now() + _HELD_AGAIN

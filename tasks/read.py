@@ -25,7 +25,7 @@ def read_live(runtime: Runtime, listings: Mapping[str, Mapping[str, int]]) -> tu
     unread: set[str] = set()
     if not listings:
         return live, unread
-    with ThreadPoolExecutor(max_workers=min(8, len(listings))) as pool:
+    with ThreadPoolExecutor(max_workers=min(runtime.at_once, len(listings))) as pool:
         answers = pool.map(lambda code: _read_channel(runtime, code, list(listings[code])), listings)
     for code, answer in zip(listings, answers, strict=True):
         if isinstance(answer, ChannelFault):

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import uuid4
 
+import pandas as pd
 from sqlalchemy import Engine
 
 from adapters.channels.protocol import Channel
 from adapters.channels.registry import ChannelConfig, open_channel, read_channels
 from adapters.database import create_engine, database_url
 from adapters.settings import secret, settings
+from expectations import gate
+from expectations.parameters import Parameters
+from expectations.verdict import Verdict
 
 
 @dataclass
@@ -23,6 +27,12 @@ class Runtime:
     open: Callable[[str], Channel]
     now: Callable[[], datetime]
     owner: str = field(default_factory=lambda: f"process-{uuid4().hex[:12]}")
+    lease: timedelta = timedelta(minutes=2)
+    """How long what this process has claimed stays its own; then another takes it for dead."""
+    check: Callable[[str, pd.DataFrame, Parameters], Verdict] = gate.check
+    """The gate. A long simulation hands in its plain masks, which a property test holds equal."""
+    at_once: int = 8
+    """Channels that are read or written at the same time. One makes a simulation repeatable."""
 
     @contextmanager
     def channel(self, code: str) -> Iterator[Channel]:

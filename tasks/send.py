@@ -23,7 +23,7 @@ def send(runtime: Runtime, sent: Sequence[Sent], key: str) -> list[Outcome]:
     by_channel: dict[str, list[Sent]] = defaultdict(list)
     for one in sent:
         by_channel[one.step.position.channel].append(one)
-    with ThreadPoolExecutor(max_workers=min(8, len(by_channel))) as pool:
+    with ThreadPoolExecutor(max_workers=min(runtime.at_once, len(by_channel))) as pool:
         answers = pool.map(lambda code: _send_channel(runtime, code, by_channel[code], key), by_channel)
     return [outcome for answer in answers for outcome in answer]
 

@@ -166,7 +166,7 @@ class Shopify:
             ids = refund_ids(self._client.run(queries.ORDER_REFUNDS, {"id": order.get("id")}).get("order"))
         if len(ids) >= queries.REFUNDS_MOST:
             raise Untranslatable(f"{len(ids)} refunds or more, which cannot be paged")
-        return translate(order, lines, self._refunds(ids), self._location_id)
+        return translate(order, _once(lines), self._refunds(ids), self._location_id)
 
     def _refunds(self, ids: Sequence[str]) -> list[Refund]:
         refunds: list[Refund] = []
@@ -179,7 +179,7 @@ class Shopify:
                     cursor = first.next_cursor
                     more, _ = self._rest(queries.REFUND_LINES, refund_id, "refund", "refundLineItems", cursor)
                     lines.extend(more)
-                refunds.append(Refund(refund_id, mapping(node, "a refund").get("processedAt"), lines))
+                refunds.append(Refund(refund_id, mapping(node, "a refund").get("processedAt"), _once(lines)))
         return refunds
 
     def _rest(
@@ -269,3 +269,16 @@ def _whole_second(moment: datetime) -> str:
 def _batches(items: Sequence[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
+
+
+def _once(nodes: Sequence[Any]) -> list[Any]:
+    """Without the nodes that came again word for word, as they do when a page is answered twice. Two that say
+    different things under one id both stay: the gate must see that."""
+    kept: list[Any] = []
+    seen: dict[Any, list[Any]] = {}
+    for node in nodes:
+        node_id = node.get("id") if isinstance(node, dict) else None
+        if node_id is None or node not in seen.setdefault(str(node_id), []):
+            kept.append(node)
+            seen.setdefault(str(node_id), []).append(node)
+    return kept

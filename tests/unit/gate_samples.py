@@ -18,7 +18,7 @@ def orders_told(**changes: Any) -> OrdersPulled:
 
 
 def push_told(**changes: Any) -> OutgoingPush:
-    return OutgoingPush(**({"now": NOW, "listings": 1000} | changes))
+    return OutgoingPush(**({"now": NOW, "listings": 1000, "selling": 20, "zeroed": 0} | changes))
 
 
 def line(number: int = 1, **changes: Any) -> dict[str, Any]:

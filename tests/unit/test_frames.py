@@ -174,7 +174,7 @@ def test_a_reversal_takes_after_its_line() -> None:
     frame = orders(
         [
             document(1, lines=[line(1), line(2, listing_ref="unknown")],
-                     reversals=[reversal(1), reversal(2, line_id="L2"), reversal(3, line_id="L9"), reversal(4, line_id=None)])
+                     reversals=[reversal(n, line_id=each) for n, each in enumerate(("L1", "L2", "L9", None))])
         ]
     )  # fmt: skip
     back = frame[frame["kind"] == "reversal"]

@@ -38,8 +38,8 @@ def test_importing_the_gate_does_not_import_the_library() -> None:
 def test_loading_leaves_the_warnings_and_the_log_of_the_process_alone() -> None:
     program = (
         "import logging, warnings\n"
-        "before = warnings.showwarning, list(warnings.filters)\n"
         "from expectations import gate\n"
+        "before = warnings.showwarning, list(warnings.filters)\n"
         "gate.load()\n"
         "assert (warnings.showwarning, list(warnings.filters)) == before\n"
         "assert logging.getLogger('great_expectations').level == logging.WARNING\n"
@@ -171,7 +171,7 @@ def test_an_unusable_baseline_is_an_error_and_never_a_pass(told: Any, judge: Jud
 def test_every_parameter_is_required_to_be_there() -> None:
     for told in (orders_told(), push_told()):
         told.require()
-        for name in told.__slots__ + ("now",):
+        for name in ("now", *told.__slots__):
             with pytest.raises(MissingBaseline, match=name):
                 replace(told, **{name: None}).require()
 

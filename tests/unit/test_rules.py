@@ -64,8 +64,8 @@ CASES: dict[str, Case] = {
     "PSH-002": Case({3: {"quantity": -1.0}}),
     "PSH-003": Case({0: {"quantity": 1e9 + 1, "previous": 1e9} | HUGE, 1: {"quantity": 1e9, "previous": 1e9} | HUGE},
                     failing=[0]),
-    "PSH-004": Case({0: {"ceiling": 4.0}, 1: {"ceiling": math.nan}, 2: {"ceiling": 5.0}, 3: TO_ZERO | {"ceiling": -1.0}},
-                    failing=[0, 1, 3]),
+    "PSH-004": Case({0: {"ceiling": 4.0}, 1: {"ceiling": math.nan}, 2: {"ceiling": 5.0},
+                     3: TO_ZERO | {"ceiling": -1.0}}, failing=[0, 1, 3]),
     "PSH-005": Case({0: {"exposure_others": 6.0}, 1: {"exposure_others": 5.0}, 2: {"sellable": math.nan},
                      3: {"exposure_others": 9.0, "previous": 6.0}, 4: {"previous": 6.0, "sellable": math.nan}},
                     failing=[0, 2, 4]),
@@ -74,8 +74,8 @@ CASES: dict[str, Case] = {
     "PSH-008": Case({0: {"exposure_after": 4.0}, 1: {"units_per_listing": 2.0}, 2: {"units_per_listing": 0.0},
                      3: {"units_per_listing": math.nan}}),
     "PSH-009": Case({0: {"tracked": False}, 1: {"tracked": False, "previous": 6.0}}, failing=[0]),
-    "PSH-010": Case({0: {"mapped": False}, 1: TO_ZERO | {"mapped": False}, 2: TO_ZERO | {"mapped": False, "must_lower": True}},
-                    failing=[0, 1]),
+    "PSH-010": Case({0: {"mapped": False}, 1: TO_ZERO | {"mapped": False},
+                     2: TO_ZERO | {"mapped": False, "must_lower": True}}, failing=[0, 1]),
     "PSH-011": Case({0: {"mode": "dry_run"}, 1: {"mode": "shadow"}, 2: {"mode": None}}),
     "PSH-012": Case({0: {"computed_at": at(seconds=-61)}, 1: {"computed_at": at(seconds=6)}, 2: {"computed_at": pd.NaT},
                      3: {"computed_at": at(seconds=-60)}}, failing=[0, 1, 2]),
@@ -155,7 +155,7 @@ def test_shares_are_not_judged_on_a_handful_of_rows() -> None:
     few = Case({label: {"mapped": False} for label in range(18)}, rows=18)
     assert not check("orders_pulled", broken("orders_pulled", few), orders_told()).failed("ORD-102")
     few = Case({label: TO_ZERO for label in range(19)}, rows=19)
-    assert not check("outgoing_push", broken("outgoing_push", few), push_told()).failed("PSH-103")
+    assert not check("outgoing_push", broken("outgoing_push", few), push_told(selling=19)).failed("PSH-103")
     assert not check("outgoing_push", sound_push(19), push_told(listings=19)).failed("PSH-104")
 
 
@@ -233,3 +233,13 @@ def test_an_argument_of_none_raises_instead_of_judging_nothing() -> None:
 def test_hours_and_seconds_are_what_the_limits_say() -> None:
     late = orders_told(now=NOW - 2 * HOUR)
     assert recheck("orders_pulled", sound_orders(), late).failed("ORD-009")
+
+
+def test_a_wipe_in_many_small_batches_is_one_wipe() -> None:
+    """A batch of five zeros is nothing on a channel of a thousand, unless half of them went to zero before it."""
+    case = Case({label: TO_ZERO for label in range(5)}, rows=5)
+    frame = broken("outgoing_push", case)
+    assert not check("outgoing_push", frame, push_told(selling=1000)).failed("PSH-103")
+    assert not check("outgoing_push", frame, push_told(selling=600, zeroed=400)).failed("PSH-103")
+    assert check("outgoing_push", frame, push_told(selling=502, zeroed=498)).failed("PSH-103")
+    assert not check("outgoing_push", sound_push(5), push_told(selling=400, zeroed=600)).failed("PSH-103")

@@ -1,0 +1,25 @@
+"""Release the holds that are past their time."""
+
+from prefect import flow, get_run_logger, task
+
+from flows.forms import EverySeconds, Minutes
+from tasks.policies import RETRIES
+from tasks.report import table
+from tasks.runtime import runtime
+from tasks.shift import beats, slices
+from tasks.sweep import sweep
+
+
+@task(task_run_name="sweep-for-{seconds:.0f}s", **RETRIES)
+def sweep_for(seconds: float, every_seconds: float) -> int:
+    return sum(sweep(runtime()) for _ in beats(seconds, every_seconds))
+
+
+@flow(name="expire_reservations", flow_run_name="expire-for-{minutes:g}-min", log_prints=False)
+def expire_reservations(minutes: Minutes = 0, every_seconds: EverySeconds = 60) -> None:
+    """Housekeeping: an expired hold counts as expired before this has run, too."""
+    total = 0
+    for seconds in slices(minutes):
+        total += sweep_for(seconds, every_seconds)
+    get_run_logger().info("%s holds expired", total)
+    table("expired-holds", [{"holds expired": total}], "Holds that were past their time")

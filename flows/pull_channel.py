@@ -1,0 +1,53 @@
+"""Orders, cancellations and refunds of one channel since the watermark, into the ledger."""
+
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+
+from flows.forms import Actor, ChannelCode, EverySeconds, Minutes
+from tasks.policies import RETRIES
+from tasks.pull import PullReport, pull
+from tasks.report import table
+from tasks.runtime import runtime
+from tasks.shift import beats, slices
+
+
+@task(task_run_name="pull-{channel}-for-{seconds:.0f}s", **RETRIES)
+def pull_for(channel: str, seconds: float, every_seconds: float, approved_by: str) -> list[PullReport]:
+    """Pull again and again for `seconds`; the pulls that brought something."""
+    reports = [pull(runtime(), channel, approved_by=approved_by) for _ in beats(seconds, every_seconds)]
+    return [report for report in reports if report.stored or report.applied.events] or reports[-1:]
+
+
+@flow(name="pull_channel", flow_run_name="pull-{channel}-for-{minutes:g}-min", log_prints=False)
+def pull_channel(
+    channel: ChannelCode, minutes: Minutes = 0, every_seconds: EverySeconds = 60, approved_by: Actor = ""
+) -> None:
+    """Read what the channel sold since it was last read, and reserve it.
+
+    Every event is stored before it is applied; rows that the gate finds unfit are held back and named, the
+    rest is applied; the watermark moves only when everything up to it was read.
+    """
+    logger = get_run_logger()
+    rows: list[dict[str, Any]] = []
+    for seconds in slices(minutes):
+        for report in pull_for(channel, seconds, every_seconds, approved_by):
+            logger.info("%s: %s documents, %s new", channel, report.documents, report.stored)
+            rows.append(_row(report))
+        table(f"pull-{channel}", rows[-200:], f"What was read from **{channel}**, newest last")
+
+
+def _row(report: PullReport) -> dict[str, Any]:
+    applied = report.applied
+    return {
+        "started": report.started.strftime("%Y-%m-%d %H:%M:%S"),
+        "changed since": report.since.strftime("%Y-%m-%d %H:%M:%S"),
+        "documents": report.documents,
+        "new": report.stored,
+        "new orders": applied.new_orders,
+        "units held": applied.units_held,
+        "units oversold": applied.units_oversold,
+        "reversals": applied.reversals,
+        "held back": applied.quarantined + report.defects,
+        "blocked": applied.blocked,
+    }

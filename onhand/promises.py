@@ -1,0 +1,166 @@
+"""What a day of trading proved, promise by promise (DESIGN 2). The truth is the shops' own books, not the ledger's."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from inventory.catalogue import existing_items
+from inventory.exposure import exposed_units
+from inventory.rebuilding import compare
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the verdict. `kept` None: a figure, not a promise."""
+
+    what: str
+    figure: str
+    kept: bool | None = None
+
+
+@dataclass(slots=True)
+class Truth:
+    """What the shops' own books say: {channel: {order id: {line id: (SKU, sold, reversed)}}} and what they show."""
+
+    orders: dict[str, dict[str, dict[str, tuple[str, int, int]]]] = field(default_factory=dict)
+    shown: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, states: Mapping[str, dict[str, Any]]) -> "Truth":
+        truth = cls()
+        for code, state in states.items():
+            truth.orders[code] = {
+                order["order_id"]: {
+                    line["line_id"]: (line["sku"], line["quantity"], line["reversed"]) for line in order["lines"]
+                }
+                for order in state["orders"]
+            }
+            truth.shown[code] = {product["sku"]: product["quantity"] for product in state["products"]}
+        return truth
+
+    def sold(self) -> Counter[str]:
+        """Units of each SKU that customers are owed."""
+        units: Counter[str] = Counter()
+        for orders in self.orders.values():
+            for lines in orders.values():
+                for sku, quantity, back in lines.values():
+                    units[sku] += quantity - back
+        return units
+
+
+def verdict(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> list[Line]:
+    """Every promise, with the figure that shows whether it was kept."""
+    return [
+        *_orders(connection, truth),
+        *_stock(connection, truth, opening),
+        *_pushes(connection),
+        *_gaps(connection),
+    ]
+
+
+def _orders(connection: Connection, truth: Truth) -> list[Line]:
+    rows = connection.execute(
+        text(
+            "SELECT reservation.channel, reservation.holder, line_id, line.sku, quantity, reversed "
+            "FROM order_line AS line JOIN reservation USING (holder)"
+        )
+    )
+    ledger = Counter(
+        (row.channel, row.holder.split(":", 2)[2], row.line_id, row.sku, row.quantity, row.reversed) for row in rows
+    )
+    shops = Counter(
+        (code, order_id, line_id, *line)
+        for code, orders in truth.orders.items()
+        for order_id, lines in orders.items()
+        for line_id, line in lines.items()
+    )
+    placed = sum(len(orders) for orders in truth.orders.values())
+    waiting = _one(connection, "SELECT count(*) FROM inbox WHERE status <> 'applied'")
+    held = _one(connection, "SELECT coalesce(sum(line.held), 0) FROM reservation_line AS line JOIN reservation "
+                            "USING (holder) WHERE status = 'live'")  # fmt: skip
+    oversold = _one(connection, "SELECT coalesce(sum(oversold), 0) FROM reservation_line")
+    reversed_lines = _one(connection, "SELECT count(*) FROM reversal")
+    events = _one(connection, "SELECT count(*) FROM inbox")
+    return [
+        Line("orders placed on the shops", f"{placed:,} with {sum(shops.values()):,} lines"),
+        Line("the same orders and lines are in the ledger, each once", f"{len(ledger):,} lines", ledger == shops),
+        Line("events received, none left unapplied", f"{events:,} received, {waiting:,} waiting", waiting == 0),
+        Line("units reserved", f"{held:,}"),
+        Line("units sold short (recorded as oversold)", f"{oversold:,}", oversold == 0),
+        Line("cancellations applied", f"{reversed_lines:,}"),
+    ]
+
+
+def _stock(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> list[Line]:
+    sold = truth.sold()
+    over = {sku: units - opening.get(sku, 0) for sku, units in sold.items() if units > opening.get(sku, 0)}
+    gone = sum(1 for sku, units in opening.items() if sold[sku] >= units)
+    differences = compare(connection)
+    skus = existing_items(connection, list(opening))
+    exposed = exposed_units(connection, skus)
+    available = {
+        row.sku: row.units
+        for row in connection.execute(
+            text("SELECT sku, sum(quantity) AS units FROM balance WHERE state = 'available' GROUP BY sku")
+        )
+    }
+    unbacked = {sku: units for sku, units in exposed.items() if units > available.get(sku, 0)}
+    stranded = sum(available.values()) - sum(sum(shown.values()) for shown in truth.shown.values())
+    return [
+        Line("units oversold, by the shops' own books", f"{sum(over.values()):,}", not over),
+        Line("SKUs sold to the last unit", f"{gone:,} of {len(opening):,}"),
+        Line("balances = sum of the journal = live reservations", f"{len(differences)} differences", not differences),
+        Line(
+            "worst case that both shops may still sell ≤ what is sellable",
+            f"{sum(exposed.values()):,} of {sum(available.values()):,} units",
+            not unbacked,
+        ),
+        Line("sellable units that no shop shows", f"{stranded:,}"),
+    ]
+
+
+def _pushes(connection: Connection) -> list[Line]:
+    rows = connection.execute(text("SELECT status, count(*) AS n FROM publication GROUP BY status"))
+    by_status = {row.status: row.n for row in rows}
+    total = sum(by_status.values())
+    open_doubts = _one(connection, "SELECT count(*) FROM listing WHERE unconfirmed_until IS NOT NULL")
+    refused = _one(connection, "SELECT coalesce(sum(failed_rows), 0) FROM gate_run WHERE suite = 'outgoing_push'")
+    ungated = _one(connection, "SELECT count(*) FROM publication WHERE gate_run_id IS NULL")
+    unexplained = _one(connection, "SELECT count(*) FROM publication WHERE inputs = '{}' OR policy_version = ''")
+    hopeful = _one(
+        connection,
+        "SELECT count(*) FROM publication WHERE growth > 0 AND growth > (inputs->>'room')::int",
+    )
+    return [
+        Line("pushes sent", f"{total:,}: " + ", ".join(f"{n:,} {status}" for status, n in sorted(by_status.items()))),
+        Line("pushes without the gate's verdict", f"{ungated:,}", ungated == 0),
+        Line("rows that the gate refused", f"{refused:,}"),
+        Line("raises beyond what was free", f"{hopeful:,}", hopeful == 0),
+        Line("listings still in doubt", f"{open_doubts:,}", open_doubts == 0),
+        Line("numbers that do not explain themselves", f"{unexplained:,}", unexplained == 0),
+    ]
+
+
+def _gaps(connection: Connection) -> list[Line]:
+    row = connection.execute(
+        text(
+            """
+            SELECT count(*) AS orders, count(synced_at) AS synced,
+                   percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM synced_at - placed_at)) AS p50,
+                   percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM synced_at - placed_at)) AS p95
+            FROM reservation WHERE kind = 'order'
+            """
+        )
+    ).one()
+    figure = f"p50 {row.p50:.1f} s, p95 {row.p95:.1f} s" if row.synced else "none measured"
+    return [
+        Line("every order known to all other channels", f"{row.synced:,} of {row.orders:,}", row.synced == row.orders),
+        Line("sync gap (placed on one shop → confirmed on the other), polling every second", figure),
+    ]
+
+
+def _one(connection: Connection, sql: str) -> int:
+    return int(connection.execute(text(sql)).scalar_one())

@@ -1,0 +1,47 @@
+"""Long-lived runs: a flow run that goes on for a while, warm, instead of many that each start Python anew.
+
+A scheduled run works from its scheduled time to `minutes` after it, so that one ends where the next begins,
+and a run that comes too late (after a downtime they come in a row) sees that its time is over.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from prefect.runtime import flow_run
+
+SLICE_SECONDS = 30.0
+"""A task run inside a shift lasts about so long: few rows in Prefect's database, and progress to look at."""
+
+
+def remaining_seconds(minutes: float, now: datetime) -> float:
+    """What is left of this run's time. 0 for a single pass (`minutes` = 0), negative when it came too late."""
+    if minutes == 0:
+        return 0.0
+    begin = flow_run.get_scheduled_start_time() if flow_run.get_id() else None
+    return ((begin or now) + timedelta(minutes=minutes) - now).total_seconds()
+
+
+def slices(minutes: float) -> Iterator[float]:
+    """The lengths in seconds of the task runs that fill this run's time. A single pass is one of length 0."""
+    seconds = remaining_seconds(minutes, datetime.now(UTC))
+    if minutes == 0:
+        yield 0.0
+        return
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        yield min(SLICE_SECONDS, left)
+
+
+def beats(seconds: float, every: float) -> Iterator[int]:
+    """Once at once, then every `every` seconds until `seconds` have passed; never two at a time."""
+    end = time.monotonic() + seconds
+    number = 0
+    while True:
+        begun = time.monotonic()
+        yield number
+        number += 1
+        pause = every - (time.monotonic() - begun)
+        if time.monotonic() + max(pause, 0) >= end:
+            return
+        time.sleep(max(pause, 0))

@@ -1,0 +1,17 @@
+"""Release the holds that are past their time, in chunks, so that live orders never wait long behind the sweep."""
+
+from adapters.database import in_transaction
+from inventory.reservations import expire
+from tasks.runtime import Runtime
+
+CHUNK = 1000
+
+
+def sweep(runtime: Runtime) -> int:
+    """Returns how many holds ended."""
+    total = 0
+    while True:
+        ended = in_transaction(runtime.engine, lambda connection: expire(connection, now=runtime.now(), limit=CHUNK))
+        total += ended
+        if ended < CHUNK:
+            return total
