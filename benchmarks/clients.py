@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 
@@ -88,13 +89,16 @@ def run_threads(step: Step, load: Load, *, begin: float, share: int = 0) -> Done
     return Done(sum(orders), sum(units), sum(measured), max(moments) - measured_from)
 
 
+_ZIPF = 1 / np.arange(1, len(SKUS) + 1)
+
+
 def orders_of(load: Load, seed: int) -> Iterator[tuple[tuple[str, int], ...]]:
     """An endless stream of orders; the same seed gives the same orders. Drawn in blocks, which costs little."""
     chance = np.random.default_rng(seed)
     weights = {
         "hot": np.eye(1, len(SKUS))[0],
         "spread": np.full(len(SKUS), 1 / len(SKUS)),
-        "zipf": _normal(1 / np.arange(1, len(SKUS) + 1)),
+        "zipf": _ZIPF / _ZIPF.sum(),
     }[load.demand]
     longest = 1 if load.demand == "hot" else load.lines
     while True:
@@ -102,10 +106,6 @@ def orders_of(load: Load, seed: int) -> Iterator[tuple[tuple[str, int], ...]]:
         picks = chance.choice(len(SKUS), size=(512, longest), p=weights)
         for length, row in zip(lengths.tolist(), picks.tolist(), strict=True):
             yield tuple((SKUS[pick], 1) for pick in row[:length])
-
-
-def _normal(weights: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return weights / weights.sum()
 
 
 Worker = Callable[[str, Load, float, int], Done]
@@ -122,9 +122,7 @@ class Crew:
         """The clients of the load dealt out to the processes."""
         used = min(processes, load.clients)
         begin = time.time() + LEAD
-        shares = [
-            replace(load, clients=load.clients // used + (share < load.clients % used)) for share in range(used)
-        ]
+        shares = [replace(load, clients=load.clients // used + (share < load.clients % used)) for share in range(used)]
         jobs = [self._pool.submit(partial(worker, url, part, begin, share)) for share, part in enumerate(shares)]
         parts = [job.result() for job in jobs]
         return Done(
@@ -137,7 +135,12 @@ class Crew:
 
 @contextmanager
 def crew() -> Iterator[Crew]:
-    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
-        # Started now, by as many jobs as there are processes.
-        list(pool.map(time.sleep, [0.2] * PROCESSES))
+    with ProcessPoolExecutor(
+        PROCESSES,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=import_module,
+        initargs=("benchmarks.holds",),
+    ) as pool:
+        # As many jobs as processes, each long enough that no process does two: now all are there.
+        list(pool.map(time.sleep, [0.5] * PROCESSES))
         yield Crew(pool)

@@ -57,7 +57,9 @@ class Laboratory:
             connection.execute(text("CREATE TABLE floor (sku text PRIMARY KEY, quantity bigint CHECK (quantity >= 0))"))
             connection.execute(text("INSERT INTO floor SELECT sku, :n FROM item"), {"n": STOCK})
         with engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE item, balance, floor"))
+            connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+                text("VACUUM ANALYZE item, balance, floor")
+            )
 
     def fresh(self, flush: str = "disk") -> str:
         """URL of a new copy of the template; `flush` is one of FLUSHES."""

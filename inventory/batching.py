@@ -1,8 +1,10 @@
 """Many callers ask for holds at once; one writer decides all that wait at this moment as one set.
 
 A transaction costs the same whether it carries one hold or a hundred, and holds on one SKU would wait for
-each other's commit. So callers queue, and the writer takes whatever waits, first come first served: alone
-when it is quiet (it never waits for more), a full batch under load.
+each other's commit. So callers queue, and the writer takes whatever waits, first come first served: one alone
+and at once when it is quiet. Under load the callers who have just been answered come again within a moment,
+and the writer lets them in before it goes (`_LULL`): otherwise every batch would hold half of the callers
+while the other half waits.
 
 Nothing here decides about stock. Two of these in two processes are correct, because the database decides.
 """
@@ -11,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from enum import Enum
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
@@ -27,6 +30,9 @@ Transaction = Callable[[Work], list[HoldResult]]
 LARGEST = 256
 """Requests in one transaction. More would make the first of them wait for longer than they save."""
 
+_LULL = 0.0005
+"""Seconds without a newcomer after which a batch goes, although as many as last time have not come yet."""
+
 _OUTAGES = ("08", "53", "57P")
 """How SQLSTATEs begin that say nothing about the request: connection, resources, server going down."""
 
@@ -40,6 +46,10 @@ class InDoubt(RuntimeError):
 
 
 _Waiting = tuple[HoldRequest, "Future[HoldResult]"]
+
+
+class _Nobody(Enum):
+    CAME = 0
 
 
 class Batcher:
@@ -104,26 +114,34 @@ class Batcher:
     # The writer's thread
 
     def _write(self) -> None:
-        last = False
+        in_sight, last = 0, False
         while not last:
-            batch, last = self._gather()
+            batch, last = self._gather(in_sight)
             self._answer(batch)
+            in_sight = len(batch) + self._queue.qsize()
 
-    def _gather(self) -> tuple[list[_Waiting], bool]:
-        """What waits at this moment, at least one; and whether it is the last."""
+    def _gather(self, in_sight: int) -> tuple[list[_Waiting], bool]:
+        """What waits at this moment, at least one; and whether it is the last. Waits for `in_sight` while they come."""
         batch: list[_Waiting] = []
-        one = self._queue.get()
-        while one is not None:
+        one = self._next(_LULL if in_sight else None)
+        if isinstance(one, _Nobody):
+            # It is quiet: whoever comes next is not kept waiting for others.
+            one, in_sight = self._next(None), 0
+        while isinstance(one, tuple):
             # A request whose caller has gone is dropped here; from here on it cannot be taken back.
             if one[1].set_running_or_notify_cancel():
                 batch.append(one)
             if len(batch) == self._largest:
                 return batch, False
-            try:
-                one = self._queue.get_nowait()
-            except Empty:
-                return batch, False
-        return batch, True
+            one = self._next(_LULL if len(batch) < in_sight else 0)
+        return batch, one is None
+
+    def _next(self, timeout: float | None) -> "_Waiting | _Nobody | None":
+        """The next in the queue; None is the end of it."""
+        try:
+            return self._queue.get(timeout != 0, timeout)
+        except Empty:
+            return _Nobody.CAME
 
     def _answer(self, batch: Sequence[_Waiting]) -> None:
         if not batch:

@@ -104,3 +104,15 @@ def release_rows(connection: Connection, suite: str, row_keys: Collection[str], 
         {"suite": suite, "keys": sorted(row_keys), "now": now},
     )
     return result.rowcount
+
+
+def open_rows(connection: Connection, suite: str, channel: str) -> int:
+    """How many rows are held back now."""
+    return int(
+        connection.execute(
+            text(
+                "SELECT count(*) FROM quarantined_row WHERE suite = :suite AND channel = :channel AND status = 'open'"
+            ),
+            {"suite": suite, "channel": channel},
+        ).scalar_one()
+    )

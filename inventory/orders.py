@@ -19,6 +19,7 @@ from inventory import order_store as store
 from inventory.catalogue import ListingKey, bundles, components_of, eligible_locations, listings_by_ref
 from inventory.exposure import note_sales
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
+from inventory.ledger import plan_by_key
 from inventory.order_store import Header, OrderLineState, ReversalState
 from inventory.outbox import mark_dirty
 from inventory.reservation_store import lock_shelf, write_shelf
@@ -129,6 +130,7 @@ class _Page:
     def apply(self) -> Applied:
         if not self.sales:
             return self.result
+        plan_by_key(self.connection)
         self._read()
         self._collect()
         if not self.demands and not self.reversals:

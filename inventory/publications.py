@@ -4,13 +4,13 @@
 log has a row with status `sent`, the exposure counts the worst case, and the listing is in doubt.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, text
 
 from inventory.exposure import Answered, Sending, answered, grow
 from inventory.incidents import NewIncident, open_incidents
@@ -37,11 +37,15 @@ _INSERT = text(
     """
     INSERT INTO publication (listing_id, channel, sku, quantity, expected, growth, status, inputs, policy_version,
                              gate_run_id, key, reason, sent_at)
-    VALUES (:listing_id, :channel, :sku, :quantity, :expected, :growth, 'sent', :inputs, :policy_version,
-            :gate_run_id, :key, '', :now)
-    RETURNING id
+    SELECT listing_id, channel, sku, quantity, expected, growth, 'sent', inputs, :policy_version,
+           gate_run_id, :key, '', :now
+    FROM unnest(CAST(:listing_ids AS bigint[]), CAST(:channels AS text[]), CAST(:skus AS text[]),
+                CAST(:quantities AS int[]), CAST(:expected AS int[]), CAST(:growths AS int[]),
+                CAST(:inputs AS jsonb[]), CAST(:gate_run_ids AS bigint[]))
+         AS given (listing_id, channel, sku, quantity, expected, growth, inputs, gate_run_id)
+    RETURNING id, listing_id
     """
-).bindparams(bindparam("inputs", type_=JSONB))
+)
 
 
 def begin(
@@ -56,27 +60,27 @@ def begin(
         [Sending(step.position.listing_id, step.quantity, step.growth) for step in steps],
         now=now,
     )
-    sent = []
-    for step in steps:
-        position = step.position
-        row = connection.execute(
-            _INSERT,
-            {
-                "listing_id": position.listing_id,
-                "channel": position.channel,
-                "sku": position.sku,
-                "quantity": step.quantity,
-                "expected": position.live if position.compare_and_set else None,
-                "growth": step.growth,
-                "inputs": explained(step),
-                "policy_version": POLICY_VERSION,
-                "gate_run_id": gate_runs.get(position.channel),
-                "key": key,
-                "now": now,
-            },
-        )
-        sent.append(Sent(row.scalar_one(), step))
-    return sent
+    if not steps:
+        return []
+    positions = [step.position for step in steps]
+    rows = connection.execute(
+        _INSERT,
+        {
+            "listing_ids": [one.listing_id for one in positions],
+            "channels": [one.channel for one in positions],
+            "skus": [one.sku for one in positions],
+            "quantities": [step.quantity for step in steps],
+            "expected": [one.live if one.compare_and_set else None for one in positions],
+            "growths": [step.growth for step in steps],
+            "inputs": [json.dumps(explained(step)) for step in steps],
+            "gate_run_ids": [gate_runs.get(one.channel) for one in positions],
+            "policy_version": POLICY_VERSION,
+            "key": key,
+            "now": now,
+        },
+    )
+    ids = {row.listing_id: row.id for row in rows}
+    return [Sent(ids[step.position.listing_id], step) for step in steps]
 
 
 def explained(step: Step) -> dict[str, Any]:

@@ -93,8 +93,11 @@ class Market:
     stock: Mapping[str, Stock]
     positions: Sequence[Position]
     by_sku: dict[str, list[Position]] = field(init=False)
+    granted: dict[int, int] = field(init=False)
+    """{listing id: listing units by which the plan has let its exposure grow}"""
 
     def __post_init__(self) -> None:
+        self.granted = {}
         self.by_sku = defaultdict(list)
         for position in self.positions:
             for sku in position.components:
@@ -116,11 +119,14 @@ class Market:
             inside = [one for one in listings if one.locations <= places]
             if any(one.exposure is None for one in inside):
                 return Room(min(0, -(position.exposure or 0)), sellable, sellable, pieces)
-            taken = sum((one.exposure or 0) * one.components[sku] for one in inside)
-            room = Room((sellable - taken) // pieces, sellable, taken - (position.exposure or 0) * pieces, pieces)
+            taken = sum(self._exposure(one) * one.components[sku] for one in inside)
+            room = Room((sellable - taken) // pieces, sellable, taken - self._exposure(position) * pieces, pieces)
             if tightest is None or room.units < tightest.units:
                 tightest = room
         return tightest or Room(0, 0, 0)
+
+    def _exposure(self, position: Position) -> int:
+        return (position.exposure or 0) + self.granted.get(position.listing_id, 0)
 
     def slices(self) -> dict[int, int]:
         """What each listing is entitled to, by share; the sum of all is never more than is sellable."""
@@ -149,13 +155,17 @@ def plan(market: Market) -> list[Step]:
         for sku in one.components
     }
     steps = []
-    for one in market.positions:
-        if not one.open or one.live is None or one.exposure is None:
+    # What one raise takes is not there for the next. Who has nothing is served first.
+    for one in sorted(market.positions, key=lambda one: (bool(one.exposure), one.listing_id)):
+        if not one.open or one.live is None or one.exposure is None or one.live > one.exposure:
+            # More live than is possible: sales were read since this number was. They have marked the SKU again.
             continue
         donates = not needy.isdisjoint(one.components)
-        step = _step(one, entitled[one.listing_id], rooms[one.listing_id], donates)
+        step = _step(one, entitled[one.listing_id], market.room(one), donates)
         if step:
+            market.granted[one.listing_id] = step.growth
             steps.append(step)
+    market.granted.clear()
     return sorted(steps, key=lambda step: (step.raises, not step.must_lower, step.position.listing_id))
 
 

@@ -254,6 +254,7 @@ def _change_expiry(connection: Connection, holder: str, until: datetime | None, 
 def _end(
     connection: Connection, holders: Sequence[str], status: ReservationStatus, now: datetime
 ) -> dict[str, EndResult]:
+    plan_by_key(connection)
     rows = connection.execute(
         text(
             "SELECT holder, status, coalesce(expires_at <= :now, false) AS due FROM reservation "

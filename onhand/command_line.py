@@ -62,6 +62,29 @@ def demo(
 
 
 @app.command()
+def explain(
+    sku: str = typer.Argument(help="A SKU, or an alias of one."),
+    last: int = typer.Option(10, min=1, max=1000, help="How many movements and publications to show."),
+    json: bool = typer.Option(False, "--json", help="For programs."),
+) -> None:
+    """Why is this number what it is: everything the ledger knows about one SKU."""
+    from onhand.explain import run_explain
+
+    raise typer.Exit(run_explain(sku, last=last, as_json=json))
+
+
+@app.command()
+def rebuild(
+    repair: bool = typer.Option(False, "--repair", help="Rewrite the balances that differ."),
+    json: bool = typer.Option(False, "--json", help="For programs."),
+) -> None:
+    """Compare the ledger with itself; exit code 1 when something differs."""
+    from onhand.rebuild import run_rebuild
+
+    raise typer.Exit(run_rebuild(repairing=repair, as_json=json))
+
+
+@app.command()
 def doctor() -> None:
     """Check this installation and what it can reach; exit code 1 when something is wrong."""
     from onhand.doctor import run_doctor
@@ -99,12 +122,17 @@ def _known(error: Exception) -> int | None:
     from adapters.embedded_postgres import EmbeddedPostgresError
     from adapters.sandbox.trace import TraceError
     from adapters.settings import SettingsError
+    from inventory.explanation import UnknownSku
+    from inventory.rebuilding import NotRebuildable
+    from onhand.ledger_access import LedgerUnreachable
     from onhand.processes import ProcessError
     from onhand.stack import StackError
 
-    if isinstance(error, SettingsError | ChannelFileError | TraceError):
+    if isinstance(error, SettingsError | ChannelFileError | TraceError | UnknownSku):
         return NONSENSE
     if isinstance(error, EmbeddedPostgresError | ProcessError | StackError | OperationalError):
+        return PROBLEM
+    if isinstance(error, LedgerUnreachable | NotRebuildable):
         return PROBLEM
     return None
 

@@ -15,7 +15,7 @@ from expectations.parameters import NO_WATERMARK, OrdersPulled
 from expectations.verdict import Status, Verdict
 from inventory import inbox
 from inventory.channels import ChannelState, known_refs
-from inventory.gate_log import HeldRow, hold_rows, record_run, release_rows
+from inventory.gate_log import HeldRow, hold_rows, open_rows, record_run, release_rows
 from inventory.inbox import Event
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.orders import Sale, SaleLine, SaleReversal, apply_sales
@@ -202,6 +202,8 @@ def _note_verdict(
             {"keys": [row.row_key for row in held[:20]]},
         )
         open_incidents(connection, [incident], now=now)
+    elif open_rows(connection, SUITE, channel) == 0:
+        resolve_incidents(connection, IncidentKind.QUARANTINED_ROWS, [channel], now=now)
 
 
 def _note_block(connection: Connection, channel: str, verdict: Verdict, now: datetime) -> None:

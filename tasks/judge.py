@@ -15,7 +15,7 @@ from expectations.frames import push_frame
 from expectations.parameters import OutgoingPush
 from expectations.verdict import Status, Verdict
 from inventory.channels import shown_counts
-from inventory.gate_log import HeldRow, hold_rows, release_rows
+from inventory.gate_log import HeldRow, hold_rows, open_rows, release_rows
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.publishing import Step
 from inventory.words import IncidentKind, Severity
@@ -168,6 +168,8 @@ def _note(
         detail = {"keys": [row.row_key for row in rows[:20]]}
         incident = NewIncident(IncidentKind.QUARANTINED_ROWS, Severity.WARNING, subject, message, detail)
         open_incidents(connection, [incident], now=now)
+    elif not held and open_rows(connection, SUITE, channel) == 0:
+        resolve_incidents(connection, IncidentKind.QUARANTINED_ROWS, [subject], now=now)
     return run
 
 

@@ -4,6 +4,7 @@ Every number is computed from the ledger at the moment it is sent; a retry is a 
 Between the plan and the wire stands a commit that counts the worst case, so this process may die anywhere.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from inventory.ledger import lock_balances
 from inventory.outbox import Claim
 from inventory.publications import Outcome, Sent
 from inventory.publishing import plan
-from inventory.words import PublicationStatus
+from inventory.words import ChannelMode, PublicationStatus
 from tasks.judge import SAFE_AFTER, Judged, judge, still_sound, to_safe_value
 from tasks.read import read_live
 from tasks.runtime import Runtime
@@ -66,7 +67,7 @@ def publish(runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAF
     again: dict[int, datetime] = {}
     for raising in (False, True):
         _phase(runtime, report, skus, live, raising, safe_after, again)
-    _finish(runtime, report, claims, listings, unread, again, known_at)
+    _finish(runtime, report, claims, live, unread, again, known_at)
     return report
 
 
@@ -94,6 +95,10 @@ def _phase(
     sent = in_transaction(
         runtime.engine, lambda connection: _begin(connection, runtime, skus, live, judged, closing, key)
     )
+    going = {one.step.position.listing_id for one in sent}
+    for step in judged.released:
+        if step.position.listing_id not in going:
+            again.setdefault(step.position.listing_id, runtime.now() + _HELD_AGAIN)
     if not sent:
         return
     outcomes = send(runtime, sent, key)
@@ -177,15 +182,18 @@ def _finish(
     runtime: Runtime,
     report: PublishReport,
     claims: Sequence[Claim],
-    listings: Mapping[str, Mapping[str, int]],
+    live: Mapping[int, int],
     unread: set[str],
-    again: Mapping[int, datetime],
+    come_back: Mapping[int, datetime],
     known_at: datetime,
 ) -> None:
     """Done with a SKU when each of its listings shows a number that is answered for; else come back to it."""
     now = runtime.now()
 
     def work(connection: Connection) -> None:
+        # What this pass sent may call for more, as a lowering for whom nothing was left: the next pass does it.
+        more = plan(load_market(connection, [claim.sku for claim in claims], live)) if report.sent else []
+        again = {step.position.listing_id: now for step in more} | come_back
         due = _due(connection, [claim.sku for claim in claims], unread, again, now)
         waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
         done = [claim for claim in claims if claim not in waiting]
@@ -210,14 +218,16 @@ def _due(
         ),
         {"skus": sorted(connected_skus(connection, skus))},
     ).all()
-    due: dict[str, datetime] = {}
+    by_sku: dict[str, list[datetime]] = defaultdict(list)
     for row in rows:
-        times = [again[row.id]] if row.id in again else []
+        if row.id in again:
+            by_sku[row.sku].append(again[row.id])
         if row.unconfirmed_until is not None:
-            times.append(row.unconfirmed_until)
-        if row.channel in unread and row.mode == "live":
-            times.append(now + _UNREAD_AGAIN)
-        for when in times:
-            for sku in connected_skus(connection, [row.sku]) & set(skus):
-                due[sku] = max(due.get(sku, when), when)
+            by_sku[row.sku].append(row.unconfirmed_until)
+        if row.channel in unread and row.mode == ChannelMode.LIVE:
+            by_sku[row.sku].append(now + _UNREAD_AGAIN)
+    due: dict[str, datetime] = {}
+    for sold_as, times in by_sku.items():
+        for sku in connected_skus(connection, [sold_as]) & set(skus):
+            due[sku] = min([*times, due.get(sku, min(times))])
     return due

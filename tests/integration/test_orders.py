@@ -206,7 +206,9 @@ def test_an_unmapped_line_is_reported_and_comes_in_once_it_is_mapped(ten: Engine
 def test_exposure_falls_by_what_is_read_and_grows_by_what_is_put_back(ten: Engine) -> None:
     sell(ten, "web", order("0", ("A", 1)))
     assert exposures(ten) == {"web A": (None, None)}, "a listing that was never read stays unknown"
-    in_transaction(ten, lambda c: c.execute(text("UPDATE listing SET exposure = 5, settling = 4, settling_since = now()")))
+    in_transaction(
+        ten, lambda c: c.execute(text("UPDATE listing SET exposure = 5, settling = 4, settling_since = now()"))
+    )
     sell(ten, "web", order("1", ("A", 3)))
     assert exposures(ten) == {"web A": (2, 4)}
     sell(ten, "web", order("1", ("A", 3), updated=9, back=[reversal("r", 2)]))
@@ -223,7 +225,9 @@ def test_many_pages_of_several_channels(engine: Engine) -> None:
     business(engine, stock_at=stock, channels={"web": ("main",), "fair": ("main",)})
     for page in range(5):
         for channel in ("web", "fair"):
-            sell(engine, channel, *(order(f"{page}-{n}", (f"S{n % 12}", 1), (f"S{(n + 5) % 12}", 1)) for n in range(24)))
+            sell(
+                engine, channel, *(order(f"{page}-{n}", (f"S{n % 12}", 1), (f"S{(n + 5) % 12}", 1)) for n in range(24))
+            )
     held = rows(engine, "SELECT sku, sum(held), sum(oversold) FROM reservation_line GROUP BY sku")
     assert {(h, o) for _, h, o in held} == {(20, 20)}
     assert {sku for sku, _, _ in held} == dirty(engine) == set(stock)
@@ -244,7 +248,9 @@ def test_every_sku_that_moved_is_computed_again(engine: Engine) -> None:
 
 def test_an_expiring_hold_covers_an_order_that_is_changed_in_the_same_page(engine: Engine) -> None:
     business(engine, stock_at={"A": {"main": 4}})
-    in_transaction(engine, lambda c: reserve(c, [HoldRequest("k", "web", (("A", 3),), timedelta(minutes=5))], now=START))
+    in_transaction(
+        engine, lambda c: reserve(c, [HoldRequest("k", "web", (("A", 3),), timedelta(minutes=5))], now=START)
+    )
     sell(engine, "web", order("1", ("A", 4), minute=1), minute=2)
     assert lines(engine)["order:web:1", "A", ""] == (0, 3)
     sell(engine, "web", order("1", ("A", 4), minute=1, updated=9, back=[reversal("r", 1)]), minute=20)

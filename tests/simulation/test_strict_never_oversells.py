@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from market_world import IN_DOUBT, LEASE, LIE, SETTLE, Died, Offer, SimulatedShop, World, sold_lines
+from market_world import BEGIN, IN_DOUBT, LEASE, LIE, SETTLE, Died, Offer, SimulatedShop, World, sold_lines
 from sqlalchemy import Engine, text
 
 from adapters.database import create_engine
@@ -89,7 +89,7 @@ class Play:
                 )  # fmt: skip
                 setup.add_listings(connection, code, [(one.ref, one.sku, one.units_per_listing) for one in offers])
             lines = [(sku, "main", units) for sku, units in world.stock.items()]
-            stock.receive(connection, lines, receipt="opening", now=world.now())
+            stock.receive(connection, lines, receipt="opening", now=BEGIN)
 
     def pull(self, code: str, role: str = "puller") -> None:
         try:
@@ -167,7 +167,8 @@ class Play:
                 for one in load_market(connection, self.world.stock, {}).positions
             }
             market = load_market(connection, self.world.stock, live)
-            assert plan(market) == [], "units are stranded"
+            left = [f"{step.position.ref} to {step.quantity}: {step}" for step in plan(market)]
+            assert left == [], "units are stranded"
             for sku, held in market.stock.items():
                 if sku in self.world.stock:
                     offered = sum((one.exposure or 0) * one.components.get(sku, 0) for one in market.positions)

@@ -1,0 +1,37 @@
+"""How a command reaches the ledger that is there: never starts anything, and says in one line what is missing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from adapters.database import create_engine, database_url, revisions
+from adapters.embedded_postgres import EmbeddedPostgres
+from adapters.settings import read_settings
+
+
+class LedgerUnreachable(Exception):
+    """There is no ledger to ask, or not one of this version. The message says what to do."""
+
+
+@contextmanager
+def reach_ledger() -> Iterator[Engine]:
+    """The ledger of the settings, reachable and migrated. Raises `LedgerUnreachable`, `SettingsError`."""
+    settings = read_settings()
+    if settings.database_url is None and not EmbeddedPostgres(settings.data_dir).is_running():
+        raise LedgerUnreachable("the ledger is not running: start it with `onhand up`, or set ONHAND_DATABASE_URL")
+    engine = create_engine(database_url(settings), application_name="onhand command", poolclass=NullPool)
+    try:
+        try:
+            with engine.connect() as connection:
+                present, wanted = revisions(connection)
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise LedgerUnreachable(f"the ledger cannot be reached ({reason}): see `onhand doctor`") from error
+        if present != wanted:
+            raise LedgerUnreachable("the ledger is of another version: `onhand up` migrates it")
+        yield engine
+    finally:
+        engine.dispose()
