@@ -43,22 +43,31 @@ def channel_state(connection: Connection, code: str) -> ChannelState:
     )
 
 
-def advance_watermark(connection: Connection, code: str, newest: datetime | None, *, pull_started: datetime) -> None:
-    """A complete pull that started then is stored. `newest`: the latest change in it, by the channel's clock.
+def advance_watermark(
+    connection: Connection, code: str, newest: datetime | None, *, since: datetime, pull_started: datetime
+) -> None:
+    """A complete pull of everything changed `since`, begun at `pull_started`, is stored.
 
-    The watermark never goes back, and never beyond the start of the pull by our clock: an order from a
-    clock that runs ahead must not hide the orders after it.
+    `newest`: the latest change in it, by the channel's clock; None when there was none. The watermark moves
+    by what the channel itself said, never by our clock alone: the channel's may be behind. It never goes
+    back, and never beyond the start of the pull: an order from a clock that runs ahead must not hide those
+    after it.
     """
     connection.execute(
         text(
             """
             UPDATE channel
             SET pulled_at = greatest(pulled_at, CAST(:started AS timestamptz)),
-                watermark = greatest(watermark, least(CAST(:newest AS timestamptz), CAST(:started AS timestamptz)))
+                watermark = greatest(coalesce(watermark, :since), CAST(:newest AS timestamptz))
             WHERE code = :code
             """
         ),
-        {"code": code, "newest": newest, "started": pull_started},
+        {
+            "code": code,
+            "newest": None if newest is None else min(newest, pull_started),
+            "since": since,
+            "started": pull_started,
+        },
     )
 
 

@@ -110,9 +110,7 @@ class WriteMode(StrEnum):
 
 class ChannelMode(StrEnum):
     SHADOW = "shadow"
-    """Read only: nothing is computed for it, nothing is sent."""
-    DRY_RUN = "dry_run"
-    """Computed and gated, not sent."""
+    """Read only: what it may sell is counted, nothing is sent to it."""
     LIVE = "live"
 
 

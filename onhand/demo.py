@@ -20,9 +20,9 @@ from adapters.sandbox.trace import Trace, read_trace
 from adapters.settings import PROJECT_ROOT, settings
 from onhand.live import view
 from onhand.prefect_api import PrefectApi
+from onhand.promises import Line, Truth, verdict
 from onhand.stack import Stack, interruptible
 from onhand.stage import fresh_stack, set_faults, set_up, shop_state, shop_urls
-from onhand.promises import Line, Truth, verdict
 
 RECORDED = PROJECT_ROOT.parent / "shared" / "data" / "online_retail" / "busiest_week.csv.gz"
 SHIFT_MINUTES = 10.0
