@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.ledger import SKUS
 
 PROCESSES = 2
-LEAD = 0.3
+LEAD = 0.25
 """Seconds for connecting before the clients begin."""
 LONGEST_ORDER = 3
 

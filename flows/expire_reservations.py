@@ -6,7 +6,7 @@ from flows.forms import EverySeconds, Minutes
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shift import beats, slices
+from tasks.shift import beats, run_name, slices
 from tasks.sweep import sweep
 
 
@@ -15,7 +15,7 @@ def sweep_for(seconds: float, every_seconds: float) -> int:
     return sum(sweep(runtime()) for _ in beats(seconds, every_seconds))
 
 
-@flow(name="expire_reservations", flow_run_name="expire-for-{minutes:g}-min", log_prints=False)
+@flow(name="expire_reservations", flow_run_name=run_name("expire"), log_prints=False)
 def expire_reservations(minutes: Minutes = 0, every_seconds: EverySeconds = 60) -> None:
     """Housekeeping: an expired hold counts as expired before this has run, too."""
     total = 0

@@ -3,19 +3,16 @@
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
-from pydantic import Field
 
 from expectations import gate
-from flows.forms import EverySeconds, Minutes
+from flows.forms import EverySeconds, Minutes, shown
 from tasks.policies import RETRIES
 from tasks.publish import PublishReport, publish
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shift import beats, slices
+from tasks.shift import beats, run_name, slices
 
-SkuLimit = Annotated[
-    int, Field(title="SKUs at a time", description="How many SKUs one pass takes at most", ge=1, le=5000)
-]
+SkuLimit = Annotated[int, shown("SKUs at a time", "How many SKUs one pass takes at most", ge=1, le=5000)]
 
 
 @task(task_run_name="publish-for-{seconds:.0f}s", **RETRIES)
@@ -30,7 +27,7 @@ def publish_for(seconds: float, every_seconds: float, limit: int) -> list[Publis
     return reports
 
 
-@flow(name="publish_availability", flow_run_name="publish-for-{minutes:g}-min", log_prints=False)
+@flow(name="publish_availability", flow_run_name=run_name("publish"), log_prints=False)
 def publish_availability(minutes: Minutes = 0, every_seconds: EverySeconds = 0.5, limit: SkuLimit = 500) -> None:
     """Publish every listing whose stock changed. Safe to run beside itself: SKUs are claimed."""
     logger = get_run_logger()

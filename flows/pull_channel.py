@@ -9,7 +9,7 @@ from tasks.policies import RETRIES
 from tasks.pull import PullReport, pull
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shift import beats, slices
+from tasks.shift import beats, run_name, slices
 
 
 @task(task_run_name="pull-{channel}-for-{seconds:.0f}s", **RETRIES)
@@ -19,7 +19,7 @@ def pull_for(channel: str, seconds: float, every_seconds: float, approved_by: st
     return [report for report in reports if report.stored or report.applied.events] or reports[-1:]
 
 
-@flow(name="pull_channel", flow_run_name="pull-{channel}-for-{minutes:g}-min", log_prints=False)
+@flow(name="pull_channel", flow_run_name=run_name("pull-{channel}"), log_prints=False)
 def pull_channel(
     channel: ChannelCode, minutes: Minutes = 0, every_seconds: EverySeconds = 60, approved_by: Actor = ""
 ) -> None:

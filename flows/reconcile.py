@@ -4,28 +4,29 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
-from pydantic import Field
 
-from flows.forms import ChannelCode
+from flows.forms import ChannelCode, shown
 from inventory.reconciliation import Reconciliation
 from tasks.compare import as_rows, compare_channel
 from tasks.policies import RETRIES
 from tasks.pull import pull
 from tasks.report import table
 from tasks.runtime import runtime
+from tasks.shift import run_name
 
-Channels = Annotated[list[ChannelCode], Field(title="Channels", description="Which channels to compare", min_length=1)]
-Skus = Annotated[list[str], Field(title="SKUs", description="Only these SKUs; empty: all listings", max_length=1000)]
+Channels = Annotated[list[ChannelCode], shown("Channels", "Which channels to compare", min_length=1, max_length=100)]
+Sku = Annotated[str, shown("SKU", "As in the ledger", min_length=1, max_length=200)]
+Skus = Annotated[list[Sku], shown("SKUs", "Only these SKUs; empty: all listings", max_length=1000)]
 StaleAfter = Annotated[
     float,
-    Field(
-        title="Stale after (minutes)",
-        description="Nothing is healed when the channel's orders were read longer ago than this",
+    shown(
+        "Stale after (minutes)",
+        "Nothing is healed when the channel's orders were read longer ago than this",
         gt=0,
         le=24 * 60,
     ),
 ]
-Heal = Annotated[bool, Field(title="Heal", description="Publish anew what differs; off: only look and report")]
+Heal = Annotated[bool, shown("Heal", "Publish anew what differs; off: only look and report")]
 
 
 @task(task_run_name="pull-{channel}-before-comparing", **RETRIES)
@@ -38,7 +39,7 @@ def compare_one(channel: str, stale_after: float, heal: bool, skus: list[str]) -
     return compare_channel(runtime(), channel, stale_after=timedelta(minutes=stale_after), heal=heal, skus=skus)
 
 
-@flow(name="reconcile", flow_run_name="reconcile-{channels}", log_prints=False)
+@flow(name="reconcile", flow_run_name=run_name("reconcile-{channels}"), log_prints=False)
 def reconcile(channels: Channels, skus: Skus = [], heal: Heal = True, stale_after: StaleAfter = 30) -> None:  # noqa: B006
     """Pull each channel, read every quantity it shows, and compare it with what the ledger knows of."""
     logger = get_run_logger()

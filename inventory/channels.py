@@ -21,6 +21,11 @@ class ChannelState:
     overlap: timedelta
     settle: timedelta
 
+    @property
+    def reach(self) -> timedelta:
+        """How far a pull goes back behind the watermark: also to an order that was hidden while a later one showed."""
+        return max(self.overlap, self.settle)
+
 
 def channel_state(connection: Connection, code: str) -> ChannelState:
     """Raises UnknownChannel."""

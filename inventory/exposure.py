@@ -20,7 +20,7 @@ This is escrow (O'Neil 1986) with bounded counters (Balegas et al. 2015) for cou
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
@@ -155,14 +155,15 @@ _GROW = text(
         unconfirmed_until = :now + make_interval(secs => channel.in_doubt_seconds)
     FROM locked JOIN given ON given.id = locked.id, channel
     WHERE listing.id = locked.id AND channel.code = listing.channel
+    RETURNING listing.id, channel.in_doubt_seconds
     """
 )
 
 _ANSWER = text(
     f"""
     WITH locked AS MATERIALIZED ({_LOCKED}),
-    given AS (SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:falls AS int[]), CAST(:applied AS bool[]))
-                            AS given (id, fall, applied))
+    given AS (SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:sent_ats AS timestamptz[]), CAST(:falls AS int[]),
+                                   CAST(:applied AS bool[])) AS given (id, sent_at, fall, applied))
     UPDATE listing
     SET exposure = greatest(listing.exposure - given.fall, 0),
         settling = CASE WHEN given.applied THEN listing.published
@@ -172,7 +173,8 @@ _ANSWER = text(
         confirmed_at = CASE WHEN given.applied THEN :now ELSE listing.confirmed_at END,
         unconfirmed_until = NULL
     FROM locked JOIN given ON given.id = locked.id
-    WHERE listing.id = locked.id
+    -- An answer that comes when the doubt is over has been overtaken by what was observed, or by another write.
+    WHERE listing.id = locked.id AND listing.unconfirmed_until IS NOT NULL AND listing.published_at = given.sent_at
     """
 )
 
@@ -189,27 +191,31 @@ class Answered:
     """The channel's word on a write. `fall`: how much the exposure falls by it."""
 
     listing_id: int
+    sent_at: datetime
     applied: bool
     fall: int
 
 
-def grow(connection: Connection, sendings: Sequence[Sending], *, now: datetime) -> None:
+def grow(connection: Connection, sendings: Sequence[Sending], *, now: datetime) -> dict[int, datetime]:
     """Numbers are about to be sent: count their worst case, and put the listings in doubt until answered.
 
-    The caller holds the balance locks of the SKUs, and sends after this is committed: a process that dies
-    in between leaves the worst case counted.
+    Returns for each listing until when its number may leave: the first half of its time of doubt is for us to
+    send it, the second for the channel to apply it. The caller holds the balance locks of the SKUs, and sends
+    after this is committed: a process that dies in between leaves the worst case counted.
     """
-    if sendings:
-        ordered = sorted(sendings, key=lambda one: one.listing_id)
-        connection.execute(
-            _GROW,
-            {
-                "ids": [one.listing_id for one in ordered],
-                "growths": [one.growth for one in ordered],
-                "quantities": [one.quantity for one in ordered],
-                "now": now,
-            },
-        )
+    if not sendings:
+        return {}
+    ordered = sorted(sendings, key=lambda one: one.listing_id)
+    rows = connection.execute(
+        _GROW,
+        {
+            "ids": [one.listing_id for one in ordered],
+            "growths": [one.growth for one in ordered],
+            "quantities": [one.quantity for one in ordered],
+            "now": now,
+        },
+    )
+    return {row.id: now + timedelta(seconds=row.in_doubt_seconds / 2) for row in rows}
 
 
 def answered(connection: Connection, answers: Sequence[Answered], *, now: datetime) -> None:
@@ -220,6 +226,7 @@ def answered(connection: Connection, answers: Sequence[Answered], *, now: dateti
             _ANSWER,
             {
                 "ids": [one.listing_id for one in ordered],
+                "sent_ats": [one.sent_at for one in ordered],
                 "falls": [one.fall for one in ordered],
                 "applied": [one.applied for one in ordered],
                 "now": now,

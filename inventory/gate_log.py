@@ -92,6 +92,22 @@ def hold_rows(connection: Connection, suite: str, channel: str, rows: Sequence[H
         )
 
 
+def release_rows_under(connection: Connection, suite: str, prefixes: Collection[str], *, now: datetime) -> int:
+    """All of these came through: what was held of them under whatever key, as a line without an id or an order
+    that could not be read at all. Returns how many had been held."""
+    if not prefixes:
+        return 0
+    result = connection.execute(
+        text(
+            "UPDATE quarantined_row SET status = 'released', last_at = :now "
+            "FROM unnest(CAST(:prefixes AS text[])) AS given (prefix) "
+            "WHERE suite = :suite AND status = 'open' AND (row_key = prefix OR starts_with(row_key, prefix || '/'))"
+        ),
+        {"suite": suite, "prefixes": sorted(prefixes), "now": now},
+    )
+    return result.rowcount
+
+
 def release_rows(connection: Connection, suite: str, row_keys: Collection[str], *, now: datetime) -> int:
     """These rows came through after all; returns how many had been held."""
     if not row_keys:

@@ -1,13 +1,12 @@
 """Incidents: what a person must look at. One open incident a kind and subject; a repeat raises its count."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql import bindparam
 
 from inventory.words import IncidentKind, Severity
 
@@ -24,28 +23,35 @@ class NewIncident:
 _OPEN = text(
     """
     INSERT INTO incident (kind, severity, subject, message, detail, status, times, first_at, last_at)
-    VALUES (:kind, :severity, :subject, :message, :detail, 'open', 1, :now, :now)
+    SELECT kind, severity, subject, message, detail, 'open', 1, :now, :now
+    FROM unnest(CAST(:kinds AS text[]), CAST(:severities AS text[]), CAST(:subjects AS text[]),
+                CAST(:messages AS text[]), CAST(:details AS jsonb[]))
+         AS given (kind, severity, subject, message, detail)
+    ORDER BY kind, subject
     ON CONFLICT (kind, subject) WHERE status = 'open'
     DO UPDATE SET times = incident.times + 1, last_at = EXCLUDED.last_at, message = EXCLUDED.message,
                   detail = EXCLUDED.detail
     """
-).bindparams(bindparam("detail", type_=JSONB))
+)
 
 
 def open_incidents(connection: Connection, incidents: Sequence[NewIncident], *, now: datetime) -> None:
-    """Open them, or count them up where they are open already."""
-    for incident in sorted(incidents, key=lambda one: (one.kind, one.subject)):
-        connection.execute(
-            _OPEN,
-            {
-                "kind": incident.kind.value,
-                "severity": incident.severity.value,
-                "subject": incident.subject,
-                "message": incident.message,
-                "detail": incident.detail,
-                "now": now,
-            },
-        )
+    """Open them, or count them up where they are open already. Of several alike the last is told."""
+    once = {(incident.kind, incident.subject): incident for incident in incidents}
+    if not once:
+        return
+    ordered = [once[key] for key in sorted(once)]
+    connection.execute(
+        _OPEN,
+        {
+            "kinds": [incident.kind.value for incident in ordered],
+            "severities": [incident.severity.value for incident in ordered],
+            "subjects": [incident.subject for incident in ordered],
+            "messages": [incident.message for incident in ordered],
+            "details": [json.dumps(incident.detail) for incident in ordered],
+            "now": now,
+        },
+    )
 
 
 def resolve_incidents(connection: Connection, kind: IncidentKind, subjects: Sequence[str], *, now: datetime) -> int:

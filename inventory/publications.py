@@ -24,6 +24,9 @@ class Sent:
 
     publication_id: int
     step: Step
+    sent_at: datetime
+    leave_by: datetime
+    """Later it must not be sent: it would be applied when nobody counts with it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def begin(
 
     `gate_runs`: {channel: id of the verdict that let its rows through}.
     """
-    grow(
+    leave_by = grow(
         connection,
         [Sending(step.position.listing_id, step.quantity, step.growth) for step in steps],
         now=now,
@@ -80,7 +83,10 @@ def begin(
         },
     )
     ids = {row.listing_id: row.id for row in rows}
-    return [Sent(ids[step.position.listing_id], step) for step in steps]
+    return [
+        Sent(ids[one.listing_id], step, now, leave_by[one.listing_id])
+        for one, step in zip(positions, steps, strict=True)
+    ]
 
 
 def explained(step: Step) -> dict[str, Any]:
@@ -105,9 +111,9 @@ def end(connection: Connection, outcomes: Sequence[Outcome], *, now: datetime) -
         step = outcome.sent.step
         listing_id = step.position.listing_id
         if outcome.status is PublicationStatus.CONFIRMED:
-            answers.append(Answered(listing_id, True, step.fall))
+            answers.append(Answered(listing_id, outcome.sent.sent_at, True, step.fall))
         elif outcome.status is not PublicationStatus.UNCONFIRMED:
-            answers.append(Answered(listing_id, False, step.growth))
+            answers.append(Answered(listing_id, outcome.sent.sent_at, False, step.growth))
     answered(connection, answers, now=now)
     connection.execute(
         text(

@@ -1,9 +1,10 @@
 """Reading and writing reservations set-wise: the SQL beside `inventory.shelf`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from inventory.catalogue import existing_items
 from inventory.ledger import ensure_balances, lock_balances, post
@@ -28,13 +29,15 @@ def lock_shelf(
     *,
     now: datetime,
     holders: Collection[str] = (),
+    sweep: Collection[str] = (),
 ) -> Shelf:
     """Lock the balances of these SKUs (making the rows that are missing), and load who waits for units.
 
     Holds on them that are past their time end here, whether or not the sweeper has come by: expiry is
-    judged when it is read. `holders` are those whose lines the caller will change.
+    judged when it is read. `holders` are those whose lines the caller will change. `sweep` are holds found to
+    be due: then these alone end, so that a sweep is as short as it was asked to be.
     """
-    due = _due_holds(connection, skus, now)
+    due = _skus_of(connection, sweep) if sweep else _due_holds(connection, skus, now)
     wanted = set(skus).union(*due.values())
     balances = lock_balances(connection, wanted)
     stocked = {sku for sku, _, _ in balances}
@@ -67,10 +70,21 @@ def _due_holds(connection: Connection, skus: Collection[str], now: datetime) -> 
         ),
         {"skus": list(skus), "now": now},
     )
-    due: dict[str, set[str]] = {}
+    return _sets(rows)
+
+
+def _skus_of(connection: Connection, holders: Collection[str]) -> dict[str, set[str]]:
+    rows = connection.execute(
+        text("SELECT holder, sku FROM reservation_line WHERE holder = ANY(:holders)"), {"holders": sorted(holders)}
+    )
+    return _sets(rows)
+
+
+def _sets(rows: Iterable[Row[Any]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
     for row in rows:
-        due.setdefault(row.holder, set()).add(row.sku)
-    return due
+        found.setdefault(row.holder, set()).add(row.sku)
+    return found
 
 
 def _expire(connection: Connection, shelf: Shelf, due: Mapping[str, set[str]], locked: set[str], now: datetime) -> None:

@@ -290,9 +290,10 @@ def _end_live(
         text("SELECT DISTINCT sku FROM reservation_line WHERE holder = ANY(:holders)"),
         {"holders": [*ending, *expired]},
     )
-    # Locking the shelf expires what is due on it, the `expired` of ours included.
+    # Locking the shelf expires what is due on it, the `expired` of ours included; for the sweeper these alone.
     skus = [row.sku for row in rows]
-    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now, holders=ending)
+    sweep = expired if status is ReservationStatus.EXPIRED else ()
+    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now, holders=ending, sweep=sweep)
     if status is ReservationStatus.SHIPPED:
         _send(shelf, set(ending), now)
     else:

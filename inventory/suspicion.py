@@ -3,8 +3,8 @@
 - A *large manual adjustment*: somebody moved at least half of what was available, and no fewer than ten.
 - An *app sync set to zero*: a synchronisation took the last available unit, or a channel was set to zero by
   somebody else.
-- A *duplicate order deduction*: one order under two channels, the same content twice within seconds, or an
-  adjustment that names an order which was deducted already.
+- A *duplicate order deduction*: one order (number and content) under two channels, the same content twice
+  within seconds, or an adjustment that names an order which was deducted already.
 """
 
 from dataclasses import dataclass
@@ -75,8 +75,8 @@ _ORDERS = text(
         SELECT *, lag(holder) OVER times AS earlier, lag(placed_at) OVER times AS earlier_at,
                lag(holder) OVER numbers AS namesake
         FROM content
-        WINDOW times AS (PARTITION BY what ORDER BY placed_at, holder), numbers AS (PARTITION BY order_id ORDER BY
-               placed_at, holder)
+        WINDOW times AS (PARTITION BY what ORDER BY placed_at, holder),
+               numbers AS (PARTITION BY order_id, what ORDER BY placed_at, holder)
     )
     SELECT holder, placed_at, units, namesake,
            CASE WHEN placed_at - earlier_at <= make_interval(secs => :seconds) THEN earlier END AS twin
@@ -108,7 +108,7 @@ def suspects(connection: Connection, sku: str) -> list[Suspect]:
         found.append(Suspect(Pattern.SYNC_TO_ZERO, row.opened_at, row.expected, evidence))
     for row in connection.execute(_ORDERS, {"sku": sku, "seconds": TWICE_WITHIN_SECONDS}):
         evidence = (
-            f"{row.holder} has the number of {row.namesake}"
+            f"{row.holder} has the number and the content of {row.namesake}"
             if row.namesake
             else f"{row.holder} has the content of {row.twin}, placed seconds before"
         )

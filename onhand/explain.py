@@ -88,7 +88,7 @@ def _tables(found: Explanation) -> Iterable[Table]:
         ("holder", "location", "held", "oversold", "since", "until"),
         (
             (one.holder, one.location or "nowhere", one.held, one.oversold, one.placed_at,
-             "is over" if one.due else one.expires_at or "it is ended")
+             "is over" if one.due else one.expires_at or "no end")
             for one in found.holders
         ),
     )  # fmt: skip

@@ -15,15 +15,7 @@ from adapters.sandbox.shoppers import Shoppers
 def view(connection: Connection, shoppers: Shoppers, channels: Mapping[str, str], share: float, note: str) -> Group:
     """`share` of the day that is over; `note`: what happens just now."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (
-        "",
-        "orders placed",
-        "in the ledger",
-        "units sold",
-        "refused by the shop",
-        "numbers sent",
-        "in doubt",
-    ):
+    for heading in ("", "placed", "in the ledger", "units sold", "refused", "numbers sent", "in doubt"):
         table.add_column(heading, justify="left" if not heading else "right")
     counts = _counts(connection)
     for code in channels:
@@ -39,8 +31,7 @@ def view(connection: Connection, shoppers: Shoppers, channels: Mapping[str, str]
         )
     dirty, exposure, available, oversold = _totals(connection)
     line = Text(
-        f"may still be sold at worst: {exposure:,} of {available:,} units    oversold: {oversold:,}    "
-        f"SKUs to publish: {dirty:,}"
+        f"at worst still on sale: {exposure:,} of {available:,}   oversold: {oversold:,}   to publish: {dirty:,} SKUs"
     )
     return Group(ProgressBar(total=1.0, completed=share, width=60), table, line, Text(note, style="dim"))
 

@@ -2,9 +2,11 @@
 
 import time
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
+ATTEMPTS = 8
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
@@ -27,7 +29,8 @@ class PrefectApi:
     def start(self, flow: str, deployment: str, **parameters: Any) -> str:
         """Start a run of a deployment, as the button in the UI does; returns its id."""
         found = self._call("GET", f"/deployments/name/{flow}/{deployment}")
-        run = self._call("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
+        body = {"parameters": parameters, "idempotency_key": uuid4().hex}
+        run = self._call("POST", f"/deployments/{found['id']}/create_flow_run", body)
         return str(run["id"])
 
     def state(self, run_id: str) -> tuple[str, str]:
@@ -48,6 +51,11 @@ class PrefectApi:
         self._call("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}, "force": True})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        response = self._client.request(method, path, json=body)
+        """On SQLite a busy server answers 503 ("database is locked") and has done nothing: ask again."""
+        for attempt in range(ATTEMPTS):
+            response = self._client.request(method, path, json=body)
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(min(2.0, 0.2 * 2**attempt))
         response.raise_for_status()
         return response.json() if response.content else None

@@ -86,10 +86,10 @@ def _orders(connection: Connection, truth: Truth) -> list[Line]:
     events = _one(connection, "SELECT count(*) FROM inbox")
     return [
         Line("orders placed on the shops", f"{placed:,} with {sum(shops.values()):,} lines"),
-        Line("the same orders and lines are in the ledger, each once", f"{len(ledger):,} lines", ledger == shops),
-        Line("events received, none left unapplied", f"{events:,} received, {waiting:,} waiting", waiting == 0),
+        Line("each of them once in the ledger, line by line", f"{len(ledger):,} lines", ledger == shops),
+        Line("events waiting or held back", f"{waiting:,} of {events:,}", waiting == 0),
         Line("units reserved", f"{held:,}"),
-        Line("units sold short (recorded as oversold)", f"{oversold:,}", oversold == 0),
+        Line("units sold short", f"{oversold:,}", oversold == 0),
         Line("cancellations applied", f"{reversed_lines:,}"),
     ]
 
@@ -110,11 +110,11 @@ def _stock(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> 
     unbacked = {sku: units for sku, units in exposed.items() if units > available.get(sku, 0)}
     stranded = sum(available.values()) - sum(sum(shown.values()) for shown in truth.shown.values())
     return [
-        Line("units oversold, by the shops' own books", f"{sum(over.values()):,}", not over),
+        Line("units oversold (by the shops' own books)", f"{sum(over.values()):,}", not over),
         Line("SKUs sold to the last unit", f"{gone:,} of {len(opening):,}"),
-        Line("balances = sum of the journal = live reservations", f"{len(differences)} differences", not differences),
+        Line("balances = journal = reservations", f"{len(differences)} differences", not differences),
         Line(
-            "worst case that both shops may still sell ≤ what is sellable",
+            "worst case still on sale ≤ sellable",
             f"{sum(exposed.values()):,} of {sum(available.values()):,} units",
             not unbacked,
         ),
@@ -135,12 +135,13 @@ def _pushes(connection: Connection) -> list[Line]:
         "SELECT count(*) FROM publication WHERE growth > 0 AND growth > (inputs->>'room')::int",
     )
     return [
-        Line("pushes sent", f"{total:,}: " + ", ".join(f"{n:,} {status}" for status, n in sorted(by_status.items()))),
+        Line("pushes sent", f"{total:,}"),
+        *(Line(f"  {status}", f"{by_status[status]:,}") for status in sorted(by_status)),
         Line("pushes without the gate's verdict", f"{ungated:,}", ungated == 0),
-        Line("rows that the gate refused", f"{refused:,}"),
+        Line("numbers refused by the gate", f"{refused:,}"),
         Line("raises beyond what was free", f"{hopeful:,}", hopeful == 0),
         Line("listings still in doubt", f"{open_doubts:,}", open_doubts == 0),
-        Line("numbers that do not explain themselves", f"{unexplained:,}", unexplained == 0),
+        Line("numbers without an explanation", f"{unexplained:,}", unexplained == 0),
     ]
 
 
@@ -157,8 +158,8 @@ def _gaps(connection: Connection) -> list[Line]:
     ).one()
     figure = f"p50 {row.p50:.1f} s, p95 {row.p95:.1f} s" if row.synced else "none measured"
     return [
-        Line("every order known to all other channels", f"{row.synced:,} of {row.orders:,}", row.synced == row.orders),
-        Line("sync gap (placed on one shop → confirmed on the other), polling every second", figure),
+        Line("orders known to all other channels", f"{row.synced:,} of {row.orders:,}", row.synced == row.orders),
+        Line("sync gap, polling every second", figure),
     ]
 
 

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 from sqlalchemy import Connection, Engine
@@ -13,7 +12,7 @@ from adapters.database import in_transaction
 from adapters.settings import Settings
 from inventory import setup, stock
 from inventory.skus import is_non_stock
-from onhand.stack import Progress, Stack
+from onhand.stack import Progress, Stack, StackError, running_stack
 
 WAREHOUSE = "main"
 SHOPS = {"shopify": "shopify", "website": "woocommerce"}
@@ -56,14 +55,20 @@ IN_DOUBT_SECONDS = 6.0
 """They apply a write whose answer never came within this time, or never."""
 
 
-def fresh_stack(settings: Settings, folder: str, progress: Progress) -> Stack:
-    """A stack in a folder of its own, wiped: the shops live in memory and begin with nothing, and so must the rest."""
+def fresh_stack(settings: Settings, folder: str, progress: Progress, *, deploy: bool = True) -> Stack:
+    """A stack in a folder of its own, wiped: the shops live in memory and begin with nothing, and so must the rest.
+
+    Raises StackError when one runs there.
+    """
     data_dir = settings.data_dir / folder
-    _wipe(data_dir)
+    if (running := running_stack(data_dir)) is not None:
+        raise StackError(f"a stack runs already on {data_dir} (process {running.pid}): stop it first")
+    if data_dir.exists():
+        shutil.rmtree(data_dir)
     data_dir.mkdir(parents=True)
     channels = data_dir / "channels.toml"
     own = settings.model_copy(update={"data_dir": data_dir, "channels_file": channels, "database_url": None})
-    stack = Stack(own, shops=tuple(SHOPS.values()), progress=progress)
+    stack = Stack(own, shops=tuple(SHOPS.values()), deploy=deploy, progress=progress)
     key, _, secret = stack.shops["woocommerce"].token.partition(":")
     stack.environment |= {
         "ONHAND_CHANNELS_FILE": str(channels),
@@ -75,14 +80,6 @@ def fresh_stack(settings: Settings, folder: str, progress: Progress) -> Stack:
         _CHANNELS.format(**shop_urls(stack), warehouse=WAREHOUSE, settle=SETTLE_SECONDS, in_doubt=IN_DOUBT_SECONDS)
     )
     return stack
-
-
-def _wipe(data_dir: Path) -> None:
-    """What an earlier run left; a running one is noticed by the stack's lock, so look at that first."""
-    from onhand.stack import running_stack
-
-    if running_stack(data_dir) is None and data_dir.exists():
-        shutil.rmtree(data_dir)
 
 
 def shop_urls(stack: Stack) -> dict[str, str]:

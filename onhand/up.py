@@ -1,22 +1,105 @@
-"""`onhand up`: the embedded stack until somebody stops it."""
+"""`onhand up`: everything on this machine until somebody stops it, with imitated shops or with the seller's own."""
 
+import json
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import numpy as np
 from rich.console import Console
 
-from onhand.stack import Stack, interruptible
+from adapters.channels.registry import read_channels
+from adapters.database import create_engine
+from adapters.sandbox.demand import hottest, stock_for
+from adapters.sandbox.generator import generate
+from adapters.settings import PREFIX, settings
+from onhand.prefect_api import PrefectApi
+from onhand.stack import Progress, Stack, interruptible
+from onhand.stage import fresh_stack, set_up, shop_urls
+
+FOLDER = "up"
+"""Below the data folder; wiped by each start with imitated shops, which live in memory."""
+SEED = 7
+PRODUCTS = 200
+COVER = 1.0
+SHIFT_MINUTES = 15
+"""Of the schedules in prefect.yaml: each quarter of an hour a run ends and the next begins."""
 
 
 def run_up(*, shops: bool = True, deploy: bool = True) -> int:
-    """Start the stack, say where it is, and wait; 0 after a wish to stop, 1 when it could not go on."""
+    """Start the stack, say where it is, and wait; 0 after a wish to stop, 1 when it could not go on.
+
+    Raises ChannelFileError when the seller's own channels are wanted and their file is missing or wrong.
+    """
     console = Console()
-    stack = Stack(
-        shops=("shopify", "woocommerce") if shops else (),
-        deploy=deploy,
-        progress=lambda line: console.print(f"  {line}", markup=False, highlight=False),
-    )
+
+    def say(line: str) -> None:
+        console.print(f"  {line}" if line else "", markup=False, highlight=False, soft_wrap=True)
+
+    stack = fresh_stack(settings(), FOLDER, say, deploy=deploy) if shops else _own_shops(say, deploy)
     with interruptible(), stack:
-        console.print(f"\nonhand is up: {stack.ui_url}  (Ctrl-C stops it)\n", highlight=False)
-        for name, shop in stack.shops.items():
-            console.print(f"  {name:<14} {shop.url}", highlight=False)
-        console.print(f"  {'logs':<14} {stack.logs}\n", highlight=False)
+        units = stock_the_shops(stack) if shops else {}
+        if shops and deploy:
+            start_shifts(stack)
+        console.print(f"\nonhand is up: {stack.ui_url}  (Ctrl-C stops it)\n", highlight=False, soft_wrap=True)
+        for line in what_to_do(stack, units):
+            say(line)
         stack.wait()
     return 1 if stack.failure else 0
+
+
+def _own_shops(say: Progress, deploy: bool) -> Stack:
+    channels = read_channels(settings().channels_file)
+    for channel in channels.values():
+        say(f"{channel.code}: {channel.vendor} at {channel.base_url}, {channel.mode}")
+    return Stack(shops=(), deploy=deploy, progress=say)
+
+
+def stock_the_shops(stack: Stack) -> dict[str, int]:
+    """A small catalogue with generated stock in the ledger and in both shops; {SKU: units}."""
+    day = generate(SEED)
+    stock = stock_for(day, COVER, np.random.default_rng(SEED))
+    units = {sku: stock[sku] for sku in hottest(day, PRODUCTS)}
+    engine = create_engine(stack.database_url, application_name="onhand up")
+    try:
+        set_up(stack, engine, units)
+    finally:
+        engine.dispose()
+    return units
+
+
+def start_shifts(stack: Stack) -> list[str]:
+    """What the schedules start every quarter of an hour, now and until then; the ids of the runs."""
+    left = SHIFT_MINUTES - (datetime.now(UTC).minute % SHIFT_MINUTES)
+    api = PrefectApi(stack.api_url)
+    try:
+        return [
+            api.start("publish_availability", "all-channels", minutes=left),
+            *(api.start("pull_channel", code, channel=code, minutes=left) for code in shop_urls(stack)),
+        ]
+    finally:
+        api.close()
+
+
+def what_to_do(stack: Stack, units: Mapping[str, int]) -> list[str]:
+    """Lines for people: where everything is, and what to try."""
+    lines = [f"{code:<10} {url}" for code, url in (shop_urls(stack) if stack.shops else {}).items()]
+    lines += [f"{'logs':<10} {stack.logs}", ""]
+    if not units:
+        return [*lines, "Deployments → any of them → Run → Custom run: the form says what each field means."]
+    sku = max(units, key=lambda one: units[one])
+    body = shlex.quote(json.dumps({"lines": [{"sku": sku, "quantity": 1}]}))
+    buy = f"curl -s {shop_urls(stack)['shopify']}/sandbox/checkout -H 'content-type: application/json' -d {body}"
+    return [
+        *lines,
+        f"Both shops are being filled now, with {len(units)} products from one stock. Buy one in the Shopify shop:",
+        "",
+        f"  {buy}",
+        "",
+        "Orders are read once a minute. To have it read now: Deployments → shopify (pull_channel) → Run → Quick run.",
+        "Its run and its Artifacts tell what was read; those of publish_availability what the website shows since:",
+        "",
+        f"  curl -s {shop_urls(stack)['website']}/sandbox/state",
+        f"  {PREFIX}DATA_DIR={shlex.quote(str(stack.data_dir))} .venv/bin/onhand explain {shlex.quote(sku)}",
+        "",
+    ]

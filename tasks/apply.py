@@ -15,7 +15,7 @@ from expectations.parameters import NO_WATERMARK, OrdersPulled
 from expectations.verdict import Status, Verdict
 from inventory import inbox
 from inventory.channels import ChannelState, known_refs
-from inventory.gate_log import HeldRow, hold_rows, open_rows, record_run, release_rows
+from inventory.gate_log import HeldRow, hold_rows, open_rows, record_run, release_rows, release_rows_under
 from inventory.inbox import Event
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.orders import Sale, SaleLine, SaleReversal, apply_sales
@@ -80,7 +80,7 @@ def _apply_batch(
         refs = known_refs(connection, state.code)
     documents = [event.payload for event in events]
     frame = orders_frame(state.code, documents, known_refs=refs, non_stock=NON_STOCK, now=runtime.now())
-    parameters = OrdersPulled(now=runtime.now(), watermark=state.watermark or NO_WATERMARK, overlap=state.overlap)
+    parameters = OrdersPulled(now=runtime.now(), watermark=state.watermark or NO_WATERMARK, overlap=state.reach)
     verdict = runtime.check(SUITE, frame, parameters) if len(frame) else None
     if verdict is not None and verdict.status in (Status.BLOCK, Status.ERROR) and not approved_by:
         in_transaction(runtime.engine, lambda connection: _note_block(connection, state.code, verdict, runtime.now()))
@@ -93,8 +93,10 @@ def _apply_batch(
         now = runtime.now()
         applied = apply_sales(connection, state.code, sales, now=now)
         held = _held_rows(frame, verdict, events) if verdict else []
-        _note_verdict(connection, state.code, verdict, held, sound, now, approved_by)
         quarantined = {row.inbox_id for row in held if row.inbox_id is not None}
+        whole = [f"{state.code}/{event.payload.get('order_id')}" for event in events if event.id not in quarantined]
+        release_rows_under(connection, SUITE, whole, now=now)
+        _note_verdict(connection, state.code, verdict, held, sound, now, approved_by)
         done = {event.id for event in events} - quarantined
         inbox.settle(connection, done, quarantined, now=now)
         report.orders += applied.orders

@@ -193,7 +193,7 @@ def _finish(
     def work(connection: Connection) -> None:
         # What this pass sent may call for more, as a lowering for whom nothing was left: the next pass does it.
         more = plan(load_market(connection, [claim.sku for claim in claims], live)) if report.sent else []
-        again = {step.position.listing_id: now for step in more} | come_back
+        again = {step.position.listing_id: now for step in more} | dict(come_back)
         due = _due(connection, [claim.sku for claim in claims], unread, again, now)
         waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
         done = [claim for claim in claims if claim not in waiting]

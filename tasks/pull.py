@@ -54,7 +54,7 @@ def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport
 
 def _since(state: ChannelState, started: datetime) -> datetime:
     # Without a watermark nothing was ever read: the opening stock was counted with all older orders in it.
-    return (state.watermark or started) - state.overlap
+    return (state.watermark or started) - state.reach
 
 
 def _read(runtime: Runtime, report: PullReport) -> datetime | None:

@@ -33,6 +33,9 @@ def _send_channel(runtime: Runtime, code: str, sent: Sequence[Sent], key: str) -
     with runtime.channel(code) as channel:
         size = channel.capabilities.write_batch
         for number, batch in enumerate(sent[start : start + size] for start in range(0, len(sent), size)):
+            if runtime.now() > min(one.leave_by for one in batch):
+                outcomes += [Outcome(one, PublicationStatus.STALE, "too late to be sent: not sent") for one in batch]
+                continue
             changes = [Change(one.step.position.ref, one.step.quantity, one.step.position.live) for one in batch]
             try:
                 results = channel.set_quantities(changes, f"{key}-{number}")

@@ -5,13 +5,38 @@ and a run that comes too late (after a downtime they come in a row) sees that it
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from prefect.runtime import flow_run
 
 SLICE_SECONDS = 30.0
 """A task run inside a shift lasts about so long: few rows in Prefect's database, and progress to look at."""
+
+
+def run_name(what: str) -> Callable[[], str]:
+    """For `flow_run_name`: `what` filled with the run's parameters, then its window of time in UTC.
+
+    "pull-{channel}" gives "pull-shopify-09:15-09:30", "pull-shopify-09:17-once", or without `minutes`
+    "reconcile-shopify-website-09:20". The date is the run's own column.
+    """
+
+    def name() -> str:
+        parameters = flow_run.get_parameters()
+        filled = what.format_map({key: _readable(value) for key, value in parameters.items()})
+        begin = flow_run.get_scheduled_start_time()
+        window = f"{begin.astimezone(UTC):%H:%M}"
+        if "minutes" in parameters:
+            minutes = float(parameters["minutes"])
+            end = begin.astimezone(UTC) + timedelta(minutes=minutes)
+            window += f"-{end:%H:%M}" if minutes else "-once"
+        return f"{filled}-{window}"
+
+    return name
+
+
+def _readable(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def remaining_seconds(minutes: float, now: datetime) -> float:

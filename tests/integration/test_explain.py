@@ -111,7 +111,7 @@ def test_an_unknown_sku_is_told_with_what_is_near(ledger: Engine, capsys: pytest
 
 def test_ordinary_trade_is_not_suspect(ledger: Engine) -> None:
     sell(ledger, "web", order("1", ("CUP", 20)), order("2", ("CUP", 20), minute=2))
-    sell(ledger, "fair", order("3", ("CUP", 1)))
+    sell(ledger, "fair", order("1", ("CUP", 1), minute=3))
     take(ledger, 3, reason=MovementReason.ADJUSTMENT, reference="broken box")
     receive(ledger, "CUP", 9, place="east")
     assert patterns(ledger) == []

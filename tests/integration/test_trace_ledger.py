@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from ledger_stage import START, assert_sound, at, rows
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 from adapters.channels.protocol import OrderDocument
-from adapters.database import in_transaction
+from adapters.database import create_engine, in_transaction
 from adapters.sandbox.trace import read_trace, to_documents
 from inventory import setup, stock
 from inventory.orders import Sale, SaleLine, SaleReversal, apply_sales
@@ -86,14 +87,14 @@ def ledger_after(engine: Engine, sales: Sequence[Sale], pages: Iterator[list[Sal
     """Open a business with `cover` times what is ordered of each SKU, deliver the pages, and look."""
     demand = demand_of(sales)
 
-    def open_business(connection: object) -> None:
-        setup.add_locations(connection, ["main"])  # type: ignore[arg-type]
-        setup.add_items(connection, {sku: "" for sku in demand})  # type: ignore[arg-type]
+    def open_business(connection: Connection) -> None:
+        setup.add_locations(connection, ["main"])
+        setup.add_items(connection, {sku: "" for sku in demand})
         channel = setup.ChannelSetup("web", "trace", WriteMode.COMPARE_AND_SET, ("main",))
-        setup.add_channel(connection, channel)  # type: ignore[arg-type]
-        setup.add_listings(connection, "web", [(f"web:{sku}", sku, 1) for sku in demand])  # type: ignore[arg-type]
+        setup.add_channel(connection, channel)
+        setup.add_listings(connection, "web", [(f"web:{sku}", sku, 1) for sku in demand])
         opening = [(sku, "main", int(units * cover)) for sku, units in demand.items()]
-        stock.receive(connection, opening, receipt="opening", now=START)  # type: ignore[arg-type]
+        stock.receive(connection, opening, receipt="opening", now=START)
 
     in_transaction(engine, open_business)
     for page in pages:
@@ -103,7 +104,7 @@ def ledger_after(engine: Engine, sales: Sequence[Sale], pages: Iterator[list[Sal
     return {
         "balances": set(rows(engine, "SELECT sku, location, state, quantity FROM balance WHERE quantity <> 0")),
         "short": set(rows(engine, "SELECT sku, sum(oversold) FROM reservation_line GROUP BY sku")),
-        "held by order": set(rows(engine, "SELECT holder, sku, sum(held + oversold) FROM reservation_line GROUP BY 1, 2")),
+        "by order": set(rows(engine, "SELECT holder, sku, sum(held + oversold) FROM reservation_line GROUP BY 1, 2")),
         "lines": set(rows(engine, "SELECT holder, line_id, sku, quantity, reversed FROM order_line")),
         "reversals": set(rows(engine, "SELECT reversal_id, holder, quantity, applied, status FROM reversal")),
     }  # fmt: skip
@@ -132,11 +133,6 @@ def test_a_real_week_delivered_badly_is_the_same_ledger(
 @pytest.fixture
 def second_engine(engine: Engine, postgres: str) -> Iterator[Engine]:
     """Another database of this test's own."""
-    from sqlalchemy import make_url
-    from sqlalchemy.pool import NullPool
-
-    from adapters.database import create_engine
-
     name = f"{engine.url.database}_second"
     admin = create_engine(make_url(postgres).set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:

@@ -23,7 +23,7 @@ BEGIN = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SETTLE, IN_DOUBT, LIE, LEASE = 30.0, 60.0, 240.0, 45.0
 """Seconds: an order is visible, a write without an answer is applied, a clock is wrong, a claim lasts: at most."""
 SENDING = 5.0
-"""An answered or unanswered call takes at most this long: a late write counts from the commit before it."""
+"""Our part of a call takes at most this long; a late write is applied in the second half of its time of doubt."""
 
 
 class Died(BaseException):
@@ -248,7 +248,7 @@ class SimulatedShop:
             world.note(f"request lost: {self._said(changes)}")
             return [ChangeResult(one.listing_ref, ChangeStatus.UNKNOWN, "time-out") for one in changes]
         if world.strikes("applied late", 0.05):
-            delay = world.random.uniform(0, IN_DOUBT - SENDING)
+            delay = world.random.uniform(0, IN_DOUBT / 2 - SENDING)
             world.note(f"on its way for {delay:.0f} s: {self._said(changes)}")
             world.later(delay, lambda: self._apply_all(changes))
             self._die("killed while the request was on its way", 0.3)

@@ -55,7 +55,7 @@ class Play:
         )  # fmt: skip
 
     def _open(self, code: str) -> SimulatedShop:
-        if self.world.strikes("stood still before the call", 0.01):
+        if self.world.strikes("stood still before the call", 0.02):
             self.world.note(f"our process stands still before it calls {code}")
             self.world.pass_time(self.world.random.uniform(10, 200))
         return self.world.shops[code]

@@ -1,0 +1,156 @@
+"""What the end-to-end tests share: a running stack with two imitated shops, seen from outside as a person sees it."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from sqlalchemy import Engine, text
+
+from adapters.channels.registry import read_channels
+from adapters.database import create_engine, in_transaction
+from adapters.settings import read_settings
+from inventory import setup
+from onhand.children import choose_port
+from onhand.prefect_api import ENDED, PrefectApi
+from onhand.stack import Stack
+from onhand.stage import fresh_stack, set_faults, set_up, shop_urls
+
+UNITS = {f"SKU-{number:02d}": 40 for number in range(20)}
+STRANGER = """
+# The website once more, with a secret that is not the website's.
+[[channel]]
+code = "stranger"
+vendor = "woocommerce"
+base_url = "{website}"
+consumer_key_env = "ONHAND_STAGE_WEBSITE_KEY"
+consumer_secret_env = "ONHAND_STAGE_SHOPIFY_TOKEN"
+locations = ["main"]
+"""
+NAMES = {
+    "pull_channel/shopify",
+    "pull_channel/website",
+    "publish_availability/all-channels",
+    "expire_reservations/holds",
+    "reconcile/quantities",
+}
+
+
+def until(met: Callable[[], Any], seconds: float = 40.0, every: float = 0.1) -> bool:
+    deadline = time.monotonic() + seconds
+    while not met():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every)
+    return True
+
+
+@dataclass
+class Market:
+    stack: Stack
+    engine: Engine
+    api: PrefectApi
+    urls: dict[str, str]
+    lines: list[str]
+    """What the stack has told."""
+
+    def prefect(self, method: str, path: str, body: object = None) -> Any:
+        answer = self.try_prefect(method, path, body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def try_prefect(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """The answer; asked again while Prefect's SQLite is locked by another writer."""
+        answers: list[httpx.Response] = []
+
+        def is_answered() -> bool:
+            answers.append(httpx.request(method, f"{self.stack.api_url}{path}", json=body, timeout=30, trust_env=False))
+            return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+
+        until(is_answered, 10, 0.3)
+        return answers[-1]
+
+    def start(self, name: str, parameters: Mapping[str, object], **more: object) -> str:
+        """As the button in the UI: parameters over those of the deployment."""
+        deployment = self.prefect("GET", f"/deployments/name/{name}")
+        given = {**deployment["parameters"], **parameters}
+        body = {"parameters": given, "idempotency_key": uuid4().hex, **more}
+        return str(self.prefect("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.prefect("GET", f"/flow_runs/{run_id}")
+        return found
+
+    def wait(self, runs: Iterable[str], seconds: float = 60) -> dict[str, str]:
+        """{run: type of its state}, when all have ended or the time is over."""
+        waiting = list(runs)
+        until(lambda: all(self.api.state(run)[0] in ENDED for run in waiting), seconds, 0.3)
+        return {run: self.api.state(run)[0] for run in waiting}
+
+    def tasks(self, run_id: str) -> list[dict[str, Any]]:
+        wanted = {"flow_runs": {"id": {"any_": [run_id]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        return list(self.prefect("POST", "/task_runs/filter", wanted))
+
+    def tables(self, run_id: str) -> dict[str, list[dict[str, Any]]]:
+        """{key: rows} of the tables that a run has left, each the newest of its key."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [run_id]}}, "sort": "UPDATED_DESC"}
+        found = list(self.prefect("POST", "/artifacts/filter", wanted))
+        assert all(one["type"] == "table" and one["description"] for one in found)
+        return {one["key"]: json.loads(one["data"]) for one in reversed(found)}
+
+    def logs(self, run_id: str) -> str:
+        wanted = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200}
+        return "\n".join(row["message"] for row in self.prefect("POST", "/logs/filter", wanted))
+
+    def buy(self, code: str, *lines: tuple[str, int]) -> dict[str, Any]:
+        body = {"lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]}
+        answer = httpx.post(f"{self.urls[code]}/sandbox/checkout", json=body, timeout=30, trust_env=False)
+        answer.raise_for_status()
+        receipt: dict[str, Any] = answer.json()
+        return receipt
+
+    def faults(self, code: str, *faults: dict[str, object]) -> None:
+        set_faults(self.urls[code], list(faults))
+
+    def one(self, sql: str, **values: object) -> Any:
+        with self.engine.connect() as connection:
+            return connection.execute(text(sql), values).scalar_one()
+
+    def change(self, sql: str, **values: object) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text(sql), values)
+
+    @property
+    def secrets(self) -> list[str]:
+        return [part for shop in self.stack.shops.values() for part in (shop.token, *shop.token.split(":"))]
+
+
+@contextmanager
+def open_market(folder: Path) -> Iterator[Market]:
+    """A stack with stock in both shops that show none of it yet; nothing runs by itself."""
+    settings = read_settings().model_copy(update={"data_dir": folder, "prefect_port": choose_port(None)})
+    lines: list[str] = []
+    stack = fresh_stack(settings, "market", lines.append)
+    with stack:
+        engine = create_engine(stack.database_url, application_name="end-to-end tests")
+        api = PrefectApi(stack.api_url)
+        try:
+            api.pause_schedules()
+            set_up(stack, engine, UNITS)
+            _add_stranger(stack, engine)
+            yield Market(stack, engine, api, shop_urls(stack), lines)
+        finally:
+            api.close()
+            engine.dispose()
+
+
+def _add_stranger(stack: Stack, engine: Engine) -> None:
+    file = stack.settings.channels_file
+    file.write_text(file.read_text() + STRANGER.format(**shop_urls(stack)))
+    channel = read_channels(file)["stranger"].setup()
+    in_transaction(engine, lambda connection: setup.add_channel(connection, channel))
