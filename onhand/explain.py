@@ -15,6 +15,9 @@ from inventory.explanation import Explanation, explain
 from inventory.words import OUTSIDE_ACCOUNTS
 from onhand.ledger_access import reach_ledger
 
+MOST_HOLDERS = 20
+"""Shown in a terminal."""
+
 
 def run_explain(sku: str, *, last: int, as_json: bool) -> int:
     """Print the explanation; always 0. Raises `UnknownSku`."""
@@ -83,13 +86,15 @@ def _tables(found: Explanation) -> Iterable[Table]:
             for one in found.listings
         ),
     )  # fmt: skip
+    most = sorted(found.holders, key=lambda one: one.held + one.oversold, reverse=True)[:MOST_HOLDERS]
+    more = f", the {MOST_HOLDERS} largest of {len(found.holders):,} (all of them: --json)"
     yield _table(
-        "Who holds it",
+        "Who holds it" + (more if len(found.holders) > MOST_HOLDERS else ""),
         ("holder", "location", "held", "oversold", "since", "until"),
         (
             (one.holder, one.location or "nowhere", one.held, one.oversold, one.placed_at,
              "is over" if one.due else one.expires_at or "no end")
-            for one in found.holders
+            for one in most
         ),
     )  # fmt: skip
     yield _table(

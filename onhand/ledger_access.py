@@ -9,7 +9,10 @@ from sqlalchemy.pool import NullPool
 
 from adapters.database import create_engine, database_url, revisions
 from adapters.embedded_postgres import EmbeddedPostgres
-from adapters.settings import read_settings
+from adapters.settings import Settings, read_settings
+
+STAGES = ("up", "demo")
+"""Folders in the data folder where `onhand up` and `onhand demo` keep the ledger of the imitated shops."""
 
 
 class LedgerUnreachable(Exception):
@@ -19,10 +22,7 @@ class LedgerUnreachable(Exception):
 @contextmanager
 def reach_ledger() -> Iterator[Engine]:
     """The ledger of the settings, reachable and migrated. Raises `LedgerUnreachable`, `SettingsError`."""
-    settings = read_settings()
-    if settings.database_url is None and not EmbeddedPostgres(settings.data_dir).is_running():
-        raise LedgerUnreachable("the ledger is not running: start it with `onhand up`, or set ONHAND_DATABASE_URL")
-    engine = create_engine(database_url(settings), application_name="onhand command", poolclass=NullPool)
+    engine = create_engine(_url(read_settings()), application_name="onhand command", poolclass=NullPool)
     try:
         try:
             with engine.connect() as connection:
@@ -35,3 +35,14 @@ def reach_ledger() -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _url(settings: Settings) -> str:
+    """The ledger that is configured, or the embedded one that runs: the seller's own, else that of `up` or `demo`."""
+    if settings.database_url is not None:
+        return database_url(settings)
+    for folder in (settings.data_dir, *(settings.data_dir / stage for stage in STAGES)):
+        server = EmbeddedPostgres(folder)
+        if server.is_running():
+            return server.url
+    raise LedgerUnreachable("the ledger is not running: start it with `onhand up`, or set ONHAND_DATABASE_URL")
