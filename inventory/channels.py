@@ -48,6 +48,14 @@ def channel_state(connection: Connection, code: str) -> ChannelState:
     )
 
 
+def begin_watermark(connection: Connection, code: str, *, started: datetime) -> None:
+    """The first pull ever starts. From here on every order counts, also if this pull does not come to its end."""
+    connection.execute(
+        text("UPDATE channel SET watermark = :started WHERE code = :code AND watermark IS NULL"),
+        {"code": code, "started": started},
+    )
+
+
 def advance_watermark(
     connection: Connection, code: str, newest: datetime | None, *, since: datetime, pull_started: datetime
 ) -> None:

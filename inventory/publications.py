@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from inventory.exposure import Answered, Sending, answered, grow
-from inventory.incidents import NewIncident, open_incidents
+from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.publishing import POLICY_VERSION, Step
 from inventory.words import IncidentKind, PublicationStatus, Severity
 
@@ -133,6 +133,31 @@ def end(connection: Connection, outcomes: Sequence[Outcome], *, now: datetime) -
             "now": now,
         },
     )
+    _tell_rejections(connection, outcomes, now=now)
+
+
+def _tell_rejections(connection: Connection, outcomes: Sequence[Outcome], *, now: datetime) -> None:
+    """What the channel refuses stays wrong there until somebody looks; an accepted number ends it."""
+    rejected = [
+        NewIncident(
+            IncidentKind.REJECTED,
+            Severity.WARNING,
+            _subject(one.sent.step),
+            f"{one.sent.step.position.channel} refuses {one.sent.step.quantity} of {one.sent.step.position.sku}: "
+            f"{one.reason}"[:500],
+            {"listing_id": one.sent.step.position.listing_id, "quantity": one.sent.step.quantity},
+        )
+        for one in outcomes
+        if one.status is PublicationStatus.REJECTED
+    ]
+    open_incidents(connection, rejected, now=now)
+    accepted = [_subject(one.sent.step) for one in outcomes if one.status is PublicationStatus.CONFIRMED]
+    if accepted:
+        resolve_incidents(connection, IncidentKind.REJECTED, accepted, now=now)
+
+
+def _subject(step: Step) -> str:
+    return f"{step.position.channel}/{step.position.ref}"
 
 
 def note_read_back(
@@ -163,7 +188,7 @@ def note_read_back(
             NewIncident(
                 IncidentKind.FOREIGN_WRITE,
                 Severity.WARNING,
-                f"{step.position.channel}/{step.position.ref}",
+                _subject(step),
                 f"{step.position.channel} shows {quantity} of {step.position.sku} right after {step.quantity} was set",
                 {"listing_id": step.position.listing_id, "set": step.quantity, "shown": quantity},
             )

@@ -93,6 +93,7 @@ def _apply_batch(
         now = runtime.now()
         applied = apply_sales(connection, state.code, sales, now=now)
         held = _held_rows(frame, verdict, events) if verdict else []
+        held += _unmapped_rows(state.code, applied.unmapped, events)
         quarantined = {row.inbox_id for row in held if row.inbox_id is not None}
         whole = [f"{state.code}/{event.payload.get('order_id')}" for event in events if event.id not in quarantined]
         release_rows_under(connection, SUITE, whole, now=now)
@@ -176,6 +177,16 @@ def _held_rows(frame: pd.DataFrame, verdict: Verdict, events: list[Event]) -> li
             )
         )
     return held
+
+
+def _unmapped_rows(channel: str, unmapped: Sequence[tuple[str, str]], events: list[Event]) -> list[HeldRow]:
+    """Lines whose listing was taken out of the catalogue after the gate had looked."""
+    ids = {str(event.payload.get("order_id")): event.id for event in events}
+    why = "its listing is gone: map it anew"
+    return [
+        HeldRow(f"{channel}/{order_id}/line/{line_id}", "UNMAPPED", why, ids.get(order_id))
+        for order_id, line_id in unmapped
+    ]
 
 
 def _note_verdict(

@@ -10,7 +10,7 @@ from adapters.channels.protocol import Defect
 from adapters.database import in_transaction, unit_of_work
 from adapters.http import ChannelFault, Resolution
 from inventory import inbox
-from inventory.channels import ChannelState, advance_watermark, channel_state
+from inventory.channels import ChannelState, advance_watermark, begin_watermark, channel_state
 from inventory.exposure import settle
 from inventory.gate_log import HeldRow, hold_rows
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
@@ -44,7 +44,8 @@ def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport
     """
     with unit_of_work(runtime.engine) as connection:
         state = channel_state(connection, channel)
-    started = runtime.now()
+        started = runtime.now()
+        begin_watermark(connection, channel, started=started)
     report = PullReport(channel, _since(state, started), started)
     newest = _read(runtime, report)
     report.applied = apply_events(runtime, state, approved_by=approved_by)

@@ -26,6 +26,14 @@ LOCATION = "gid://shopify/Location/1"
 class Stage:
     runtime: Runtime
     shops: dict[str, Shop]
+    urls: dict[str, str]
+
+
+def open_shop(code: str, url: str) -> Channel:
+    if code == "shopify":
+        return Shopify(code, base_url=url, access_token=SecretStr("token"), location_id=LOCATION, timeout_s=0.5)
+    keys = {"consumer_key": SecretStr("key"), "consumer_secret": SecretStr("secret")}
+    return WooCommerce(code, base_url=url, timeout_s=0.5, **keys)
 
 
 @contextmanager
@@ -42,14 +50,7 @@ def two_shops(engine: Engine, units: dict[str, int], *, settle: float = 0, in_do
     )
     other = woocommerce_sandbox.create_app(website, consumer_key="key", consumer_secret="secret")
     with serve(app) as shopify_url, serve(other) as website_url:
-
-        def open_channel(code: str) -> Channel:
-            if code == "shopify":
-                token = SecretStr("token")
-                return Shopify(code, base_url=shopify_url, access_token=token, location_id=LOCATION, timeout_s=0.5)
-            keys = {"consumer_key": SecretStr("key"), "consumer_secret": SecretStr("secret")}
-            return WooCommerce(code, base_url=website_url, timeout_s=0.5, **keys)
-
+        urls = {"shopify": shopify_url, "website": website_url}
         shops = {"shopify": shopify, "website": website}
         modes = {"shopify": WriteMode.COMPARE_AND_SET, "website": WriteMode.ABSOLUTE}
         now = datetime.now(UTC)
@@ -70,4 +71,5 @@ def two_shops(engine: Engine, units: dict[str, int], *, settle: float = 0, in_do
             stock.receive(
                 connection, [(sku, "main", count) for sku, count in units.items()], receipt="opening", now=now
             )
-        yield Stage(Runtime(engine, open_channel, lambda: datetime.now(UTC)), shops)
+        runtime = Runtime(engine, lambda code: open_shop(code, urls[code]), lambda: datetime.now(UTC))
+        yield Stage(runtime, shops, urls)

@@ -295,3 +295,42 @@ def test_a_late_order_against_a_stale_reading(engine: Engine) -> None:
     total = shop.one("SELECT sum(exposure) FROM listing")
     assert total == 2
     assert shop.one("SELECT quantity FROM balance WHERE state = 'available'") == 2
+
+
+def expose(shop: Bench, live: dict[str, int]) -> None:
+    """As if these numbers had been on sale for long."""
+    for code, units in live.items():
+        shop.channels[code].shown[f"{code}-A"] = units
+        with shop.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE listing SET exposure = :units, observed = :units WHERE channel = :code"),
+                {"units": units, "code": code},
+            )
+
+
+def test_what_a_pass_makes_possible_is_done_by_the_next(engine: Engine) -> None:
+    """Lowered to give to an absolute channel, which must be closed for it: nothing else marks the SKU again."""
+    shop = bench(engine, {"A": 12}, cas=True, site=False)
+    expose(shop, {"cas": 9, "site": 3})
+    for _ in range(6):
+        publish(shop.runtime)
+        shop.clock.forward(20)
+        pull(shop.runtime, "site")
+    assert {code: one.shown[f"{code}-A"] for code, one in shop.channels.items()} == {"cas": 6, "site": 6}
+
+
+def test_an_exposure_above_what_was_seen_is_looked_at_again(engine: Engine) -> None:
+    """A unit put back and sold again leaves it counted twice when it settles; only another look can tell."""
+    shop = bench(engine, {"A": 1}, cas=True)
+    expose(shop, {"cas": 0})
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE listing SET exposure = 1, settling = 1, settling_since = :at, observed_at = :at"),
+            {"at": shop.clock()},
+        )
+        connection.execute(text("DELETE FROM outbox"))
+    for _ in range(4):
+        shop.clock.forward(20)
+        pull(shop.runtime, "cas")
+        publish(shop.runtime)
+    assert shop.channels["cas"].shown == {"cas-A": 1}

@@ -1,14 +1,10 @@
 """The publish protocol against two imitated shops: the numbers they show, and that they never sell what is not there."""
 
 import random
-import time
 
-import pytest
 from shops import two_shops
 from sqlalchemy import Engine, text
 
-from adapters.sandbox.faults import Fault, FaultKind, Operation
-from inventory.words import PublicationStatus
 from tasks.publish import publish
 from tasks.pull import pull
 

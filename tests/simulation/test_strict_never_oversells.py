@@ -187,15 +187,11 @@ def test_no_unit_is_sold_twice_lost_or_forgotten(
 
 
 @pytest.mark.parametrize("seed", [1001, 1002])
-def test_with_the_real_gate(
-    seed: int, quick_engine: Engine, record_property: Callable[[str, object], None]
-) -> None:
+def test_with_the_real_gate(seed: int, quick_engine: Engine, record_property: Callable[[str, object], None]) -> None:
     _play(seed, quick_engine, gate.check, record_property)
 
 
-def _play(
-    seed: int, engine: Engine, check: Callable[..., gate.Verdict], record: Callable[[str, object], None]
-) -> None:
+def _play(seed: int, engine: Engine, check: Callable[..., gate.Verdict], record: Callable[[str, object], None]) -> None:
     play = Play(seed, engine, check)
     world = play.world
     try:

@@ -1,0 +1,277 @@
+"""The five deployments on a real Prefect server, started as the UI starts them and run by the stock worker."""
+
+import base64
+import os
+import random
+import re
+import signal
+import sqlite3
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psutil
+import pytest
+from market_stage import NAMES, UNITS, Market, until
+from sqlalchemy import text
+
+from onhand.promises import Truth, verdict
+from onhand.stage import shop_state
+
+pytestmark = pytest.mark.slow
+
+Runs = dict[str, str]
+"""{what: id of its flow run}"""
+
+
+@pytest.fixture(scope="module")
+def runs(market: Market) -> Runs:
+    """Each deployment once, and a few that go wrong; all have ended."""
+    market.faults("website", {"kind": "error_before", "operation": "orders", "times": 1})
+    late = datetime.now(UTC) - timedelta(minutes=20)
+    first = {
+        "publish": market.start("publish_availability/all-channels", {"minutes": 0}),
+        "empty": market.start("pull_channel/shopify", {"minutes": 0}),
+        "retried": market.start("pull_channel/website", {"minutes": 0}),
+        "stranger": market.start("pull_channel/website", {"minutes": 0, "channel": "stranger"}),
+        "late": market.start(
+            "pull_channel/shopify",
+            {"minutes": 15},
+            state={"type": "SCHEDULED", "state_details": {"scheduled_time": late.isoformat()}},
+        ),
+    }
+    market.wait(first.values())
+    assert until(lambda: not market.one("SELECT count(*) FROM outbox"), 10), "the first numbers have arrived"
+    market.buy("shopify", ("SKU-00", 3), ("SKU-01", 1))
+    market.buy("shopify", ("SKU-00", 2))
+    market.buy("website", ("SKU-00", 4))
+    time.sleep(market.one("SELECT max(settle_seconds) FROM channel WHERE mode = 'live'"))
+    second = {
+        "shopify": market.start("pull_channel/shopify", {"minutes": 0}),
+        "website": market.start("pull_channel/website", {"minutes": 0}),
+        "expire": market.start("expire_reservations/holds", {"minutes": 0}),
+    }
+    market.wait(second.values())
+    third = {"reconcile": market.start("reconcile/quantities", {"heal": False})}
+    market.wait(third.values())
+    return {**first, **second, **third}
+
+
+def test_all_are_deployed_and_described(market: Market) -> None:
+    found = market.prefect("POST", "/deployments/filter", {})
+    flows = {one["id"]: one["name"] for one in market.prefect("POST", "/flows/filter", {})}
+    assert {f"{flows[one['flow_id']]}/{one['name']}" for one in found} == NAMES
+    for one in found:
+        assert one["description"]
+        assert one["enforce_parameter_schema"] is True
+        assert all(
+            field["title"] and field["description"] for field in one["parameter_openapi_schema"]["properties"].values()
+        )
+        assert [(schedule["slug"] is not None, schedule["schedule"]["timezone"]) for schedule in one["schedules"]] == [
+            (True, "UTC")
+        ]
+
+
+def test_each_deployment_completes(market: Market, runs: Runs) -> None:
+    for what in ("publish", "shopify", "website", "expire", "reconcile"):
+        state = market.run(runs[what])["state"]
+        assert state["type"] == "COMPLETED", f"{what}: {state['message']}"
+
+
+def test_names_tell_channel_and_window(market: Market, runs: Runs) -> None:
+    names = {what: market.run(run)["name"] for what, run in runs.items()}
+    assert re.fullmatch(r"pull-shopify-\d\d:\d\d-once", names["shopify"])
+    assert re.fullmatch(r"pull-website-\d\d:\d\d-once", names["website"])
+    assert re.fullmatch(r"publish-\d\d:\d\d-once", names["publish"])
+    assert re.fullmatch(r"expire-\d\d:\d\d-once", names["expire"])
+    assert re.fullmatch(r"reconcile-shopify-website-\d\d:\d\d", names["reconcile"])
+    assert re.fullmatch(r"pull-shopify-\d\d:\d\d-\d\d:\d\d", names["late"])
+
+
+def test_tables_can_be_read(market: Market, runs: Runs) -> None:
+    published = market.tables(runs["publish"])["published"]
+    assert {(row["channel"], row["SKU"]) for row in published} == {
+        (code, sku) for code in ("shopify", "website") for sku in UNITS
+    }
+    assert {row["answer"] for row in published} == {"confirmed"}
+    assert all(row["sent"] + row["exposure of others"] <= row["sellable"] for row in published)
+
+    (row,) = market.tables(runs["shopify"])["pull-shopify"]
+    counted = ("new", "new orders", "units held", "units oversold", "held back", "blocked")
+    assert [row[name] for name in counted] == [2, 2, 6, 0, 0, 0]
+    (row,) = market.tables(runs["website"])["pull-website"]
+    assert [row[name] for name in counted] == [1, 1, 4, 0, 0, 0]
+    (row,) = market.tables(runs["empty"])["pull-shopify"]
+    assert [row[name] for name in counted] == [0] * 6
+
+    assert market.tables(runs["expire"]) == {"expired-holds": [{"holds expired": 0}]}
+    compared = market.tables(runs["reconcile"])["reconciliation"]
+    assert [(row["channel"], row["listings"], row["unknown to the channel"]) for row in compared] == [
+        ("shopify", len(UNITS), 0),
+        ("website", len(UNITS), 0),
+    ]
+    assert market.tables(runs["reconcile"])["discrepancies"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("pull_channel/shopify", {"channel": "Shopify!"}),
+        ("pull_channel/shopify", {"minutes": -1}),
+        ("pull_channel/shopify", {"minutes": "soon"}),
+        ("publish_availability/all-channels", {"limit": 0}),
+        ("expire_reservations/holds", {"every_seconds": 0}),
+        ("reconcile/quantities", {"channels": []}),
+        ("reconcile/quantities", {"heal": "perhaps"}),
+    ],
+)
+def test_bad_parameters_are_refused_at_once(market: Market, name: str, parameters: dict[str, Any]) -> None:
+    deployment = market.prefect("GET", f"/deployments/name/{name}")
+    body = {"parameters": {**deployment["parameters"], **parameters}}
+    answer = market.try_prefect("POST", f"/deployments/{deployment['id']}/create_flow_run", body)
+    assert answer.status_code in (409, 422)
+    assert next(iter(parameters)) in answer.text or str(next(iter(parameters.values()))) in answer.text
+
+
+def test_a_shop_that_fails_for_a_moment_is_asked_again(market: Market, runs: Runs) -> None:
+    assert market.run(runs["retried"])["state"]["type"] == "COMPLETED"
+    (task,) = market.tasks(runs["retried"])
+    assert (task["run_count"], task["state"]["type"]) == (2, "COMPLETED")
+    assert "500" in market.logs(runs["retried"])
+
+
+def test_a_wrong_token_is_not_tried_again_and_never_told(market: Market, runs: Runs) -> None:
+    state = market.run(runs["stranger"])["state"]
+    assert state["type"] == "FAILED"
+    assert "stranger" in state["message"] and "401" in state["message"]
+    (task,) = market.tasks(runs["stranger"])
+    assert (task["run_count"], task["state"]["type"]) == (1, "FAILED")
+    logs = market.logs(runs["stranger"])
+    assert "401" in logs
+    assert [secret for secret in market.secrets if secret in logs + state["message"]] == []
+
+
+def test_a_run_that_comes_too_late_ends_at_once(market: Market, runs: Runs) -> None:
+    run = market.run(runs["late"])
+    assert run["state"]["type"] == "COMPLETED"
+    assert market.tasks(runs["late"]) == []
+    assert run["total_run_time"] < 5
+
+
+def test_a_killed_worker_loses_nothing_and_does_nothing_twice(market: Market, runs: Runs) -> None:
+    """SIGKILL of the worker and of its runs, with orders half applied and a write on its way."""
+    killed = start_shifts(market)
+    buyers = Buyers(market)
+    with buyers:
+        market.faults("shopify", {"kind": "slow", "operation": "write", "delay_s": 1.0})
+        worker = kill_in_the_middle(market)
+        market.faults("shopify")
+        assert until(lambda: market.stack.processes.get("worker", worker) != worker)
+        assert "worker has died and is started again" in market.lines
+        # Two minutes pass: what the dead had claimed is free again.
+        for table in ("inbox", "outbox"):
+            market.change(f"UPDATE {table} SET lease_until = now() WHERE lease_until > now()")
+        again = start_shifts(market)
+    assert buyers.bought > 30
+    until(lambda: is_quiet(market), 9, 0.3)
+    with market.engine.connect() as c:
+        for q in ("select sku, due_at - now(), lease_until-now() from outbox", "select l.sku,l.channel,settling,unconfirmed_until-now() from listing l where settling is not null or unconfirmed_until is not null", "select suite, channel, status, rows, failed_rows, findings from gate_run where status<>'pass' order by id desc limit 5", "select code, pulled_at - now() from channel", "select count(*) from inbox where status='pending'", "select sku, channel, quantity, expected, status, reason, now()-sent_at from publication where sent_at > now() - interval '12 s' order by id desc limit 30"):
+            print(q)
+            for r in c.execute(text(q)): print("   ", *map(str, r))
+    drained = until(lambda: is_quiet(market), 60, 0.3)
+    for run in again:
+        market.api.cancel(run)
+    for run in killed:
+        market.prefect("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CRASHED"}, "force": True})
+    assert drained, [market.api.state(run) for run in again]
+    truth = Truth.of({code: shop_state(url) for code, url in market.urls.items()})
+    with market.engine.connect() as connection:
+        lines = verdict(connection, truth, UNITS)
+    assert [line for line in lines if line.kept is False] == []
+    assert sum(line.kept is True for line in lines) > 5
+
+
+def start_shifts(market: Market) -> list[str]:
+    """Publishing and both pulls, quick and for long; runs when all of them have been seen at work."""
+    begun = datetime.now(UTC)
+    runs = [
+        market.start("publish_availability/all-channels", {"minutes": 10, "every_seconds": 0.3}),
+        *(market.start(f"pull_channel/{code}", {"minutes": 10, "every_seconds": 0.3}) for code in market.urls),
+    ]
+    at_work = "SELECT count(*) FROM channel WHERE pulled_at > :begun"
+    assert until(lambda: market.one(at_work, begun=begun) == len(market.urls))
+    assert until(lambda: market.api.state(runs[0])[0] == "RUNNING")
+    return runs
+
+
+def kill_in_the_middle(market: Market) -> int:
+    """Kill the worker and everything below it while both kinds of work are half done."""
+    halfway = """
+        SELECT EXISTS (SELECT FROM inbox WHERE status = 'pending' AND lease_owner IS NOT NULL)
+           AND EXISTS (SELECT FROM publication WHERE status = 'sent')
+    """
+    worker = market.stack.processes["worker"]
+    family = [psutil.Process(worker), *psutil.Process(worker).children(recursive=True)]
+    assert len(family) >= 4
+    with market.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        assert until(lambda: connection.execute(text(halfway)).scalar_one(), 30, 0.002)
+        for process in family:
+            os.kill(process.pid, signal.SIGKILL)
+    return worker
+
+
+def is_quiet(market: Market) -> bool:
+    """All that was sold is pulled, applied and published, and nothing is in doubt."""
+    return not market.one(
+        """
+        SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM inbox WHERE status = 'pending')
+             + (SELECT count(*) FROM listing WHERE settling IS NOT NULL OR unconfirmed_until IS NOT NULL)
+             + (SELECT count(*) FROM channel WHERE mode = 'live' AND pulled_at < now() - interval '3 seconds')
+        """
+    )
+
+
+class Buyers:
+    """A small day: purchases in both shops, from first to last of the block."""
+
+    def __init__(self, market: Market) -> None:
+        self.bought = 0
+        self._market = market
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._buy, name="buyers")
+
+    def __enter__(self) -> "Buyers":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        # What was bought last is shown by the shops within this time.
+        time.sleep(1.0)
+
+    def _buy(self) -> None:
+        chance = random.Random(5)
+        while not self._over.wait(0.1):
+            code = chance.choice(list(self._market.urls))
+            skus = chance.sample(sorted(UNITS), 2)
+            receipt = self._market.buy(code, *((sku, chance.randint(1, 2)) for sku in skus))
+            self.bought += len(receipt["accepted"])
+
+
+def test_no_secret_is_stored_or_logged(market: Market, runs: Runs) -> None:
+    """All that Prefect keeps (states, logs, artifacts, parameters, events) and every log file of the stack."""
+    pair = market.stack.shops["woocommerce"].token
+    secrets = [*market.secrets, base64.b64encode(pair.encode()).decode()]
+    file = market.stack.data_dir / "prefect" / "prefect.db"
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        stored = "\n".join(connection.iterdump())
+    finally:
+        connection.close()
+    assert "pull-shopify" in stored, "or this test proves nothing"
+    assert [number for number, secret in enumerate(secrets) if secret in stored] == []
+    logged = [path for path in market.stack.logs.iterdir() if any(secret in path.read_text() for secret in secrets)]
+    assert logged == []
+    assert len(list(market.stack.logs.iterdir())) >= 4
