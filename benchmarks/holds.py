@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 from sqlalchemy import make_url
@@ -45,11 +46,7 @@ def floor(url: str, load: Load, begin: float, share: int) -> Done:
 def batched(url: str, load: Load, begin: float, share: int) -> Done:
     """Durable holds by one Batcher, which all clients of this process share."""
     engine = open_ledger(url)
-
-    def transaction(work):  # type: ignore[no-untyped-def]
-        return in_transaction(engine, work)
-
-    with Batcher(transaction, now) as batcher:
+    with Batcher(partial(in_transaction, engine), now) as batcher:
 
         def step(lines: tuple[tuple[str, int], ...], key: str) -> int:
             return _units(batcher.submit(HoldRequest(key, POOL, lines, TTL)), lines)

@@ -21,7 +21,7 @@ from onhand.prefect_api import ENDED, PrefectApi
 from onhand.stack import Stack
 from onhand.stage import fresh_stack, set_faults, set_up, shop_urls
 
-UNITS = {f"SKU-{number:02d}": 40 for number in range(20)}
+UNITS = {f"SKU-{number:02d}": 200 for number in range(20)}
 STRANGER = """
 # The website once more, with a secret that is not the website's.
 [[channel]]

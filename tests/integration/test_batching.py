@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from adapters.database import create_engine, in_transaction
 from inventory.batching import Batcher, InDoubt, NotDecided
-from inventory.reservations import HoldRequest, HoldResult, HoldStatus
+from inventory.reservations import HoldRequest, HoldResult, HoldStatus, expire, reserve
 
 Work = Callable[[Connection], list[HoldResult]]
 
@@ -254,3 +254,19 @@ def test_plans_do_not_age(database_url: str) -> None:
     engine.dispose()
     assert shown == "force_custom_plan"
     assert scans == []
+
+
+def test_a_sweep_ends_no_more_than_it_was_asked_to(gate: Gate) -> None:
+    """Holds of a chunk share their SKUs with all the others that are due."""
+
+    def hold_ten(connection: Connection) -> list[HoldResult]:
+        return reserve(connection, [hold(str(number), ("B", 1)) for number in range(10)], now=at(1))
+
+    in_transaction(gate.engine, hold_ten)
+    left = []
+    for _ in range(4):
+        in_transaction(gate.engine, lambda connection: expire(connection, now=at(90), limit=4))
+        left.append(rows(gate.engine, "SELECT count(*) FROM reservation WHERE status = 'live'")[0][0])
+    assert left == [6, 2, 0, 0]
+    assert balances(gate.engine, "B") == {"main available": 50}
+    assert_sound(gate.engine)

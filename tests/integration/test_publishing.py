@@ -1,4 +1,4 @@
-"""The publish protocol against two imitated shops: the numbers they show, and that they never sell what is not there."""
+"""The publish protocol against two imitated shops: the numbers they show, and that they sell only what is there."""
 
 import random
 
