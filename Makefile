@@ -17,10 +17,10 @@ export PIP_NO_INPUT := 1
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo up doctor test check lint format bench clean
+.PHONY: help install demo up doctor test check lint format bench screenshots clean
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 install: $(STAMP) ## Make the environment with the locked packages
 
@@ -61,6 +61,9 @@ format: $(STAMP) ## Put the sources into the common form
 
 bench: $(STAMP) ## Measure, beside the floor of the same run
 	@$(BIN)/python -m benchmarks
+
+screenshots: $(STAMP) ## Take the pictures of docs/images, with Chromium
+	@$(BIN)/python tests/end_to_end/take_screenshots.py
 
 clean: ## Remove the environment, the data and the caches
 	@rm -rf $(VENV) .onhand .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

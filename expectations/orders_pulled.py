@@ -4,14 +4,13 @@ A row that fails is quarantined with its key and the others are applied. Quarant
 units stay on sale elsewhere, so each of these findings is urgent; the reversals err the harmless way.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
 from expectations.frames import LINE, ORDER_COLUMNS, REVERSAL
 from expectations.parameters import OrdersPulled
-from expectations.rule import Action, Derived, Mask, Rule, Scope, Suite, has_schema, limit, seconds
+from expectations.rule import Action, Scope, Suite, has_schema, limit, make_rule, seconds
 from inventory.words import Severity
 
 NAME = "orders_pulled"
@@ -20,20 +19,7 @@ Frame = pd.DataFrame
 Told = OrdersPulled
 
 
-def _rule(
-    number: str,
-    why: str,
-    ok: Mask,
-    kind: str,
-    arguments: Callable[[Any], Mapping[str, Any]],
-    *,
-    columns: tuple[str, ...],
-    derive: Mapping[str, Derived] | None = None,
-    action: Action = Action.QUARANTINE,
-    severity: Severity = Severity.CRITICAL,
-    scope: Scope = Scope.ROW,
-) -> Rule:
-    return Rule(number, NAME, scope, severity, action, columns, why, ok, kind, arguments, derive or {})
+_rule = partial(make_rule, NAME)
 
 
 def _is(frame: Frame, kind: str) -> pd.Series:

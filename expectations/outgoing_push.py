@@ -12,14 +12,14 @@ The ceiling and the cap make no exception for what lowers: `previous` is what we
 else has lowered it meanwhile, our "lower" number above the ceiling would be a raise.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
 from expectations.frames import PUSH_COLUMNS
 from expectations.parameters import OutgoingPush
-from expectations.rule import Action, Derived, Mask, Rule, Scope, Suite, has_schema, limit, seconds
+from expectations.rule import Action, Derived, Scope, Suite, has_schema, limit, make_rule, seconds
 from inventory.words import ChannelMode, Severity
 
 NAME = "outgoing_push"
@@ -33,20 +33,7 @@ Frame = pd.DataFrame
 Told = OutgoingPush
 
 
-def _rule(
-    number: str,
-    why: str,
-    ok: Mask,
-    kind: str,
-    arguments: Callable[[Any], Mapping[str, Any]],
-    *,
-    columns: tuple[str, ...],
-    derive: Mapping[str, Derived] | None = None,
-    action: Action = Action.QUARANTINE,
-    severity: Severity = Severity.CRITICAL,
-    scope: Scope = Scope.ROW,
-) -> Rule:
-    return Rule(number, NAME, scope, severity, action, columns, why, ok, kind, arguments, derive or {})
+_rule = partial(make_rule, NAME)
 
 
 def lowers(frame: Frame) -> pd.Series:

@@ -131,11 +131,16 @@ class Market:
     def slices(self) -> dict[int, int]:
         """What each listing is entitled to, by share; the sum of all is never more than is sellable."""
         pieces: dict[tuple[int, str], int] = defaultdict(int)
+        due: dict[tuple[int, str], float] = defaultdict(float)
         for sku, stock in self.stock.items():
             for place, units in _after_withholding(stock).items():
                 eligible = [one for one in self.by_sku[sku] if place in one.locations and one.exposure is not None]
-                parts = _apportion(units, eligible, sku)
-                for one, part in zip(eligible, parts, strict=True):
+                owed = [due[one.listing_id, sku] - pieces[one.listing_id, sku] for one in eligible]
+                kept = [(one.exposure or 0) * one.components[sku] - pieces[one.listing_id, sku] for one in eligible]
+                ideal = _ideal(units, eligible)
+                parts = _apportion(units, ideal, owed, kept)
+                for one, exact, part in zip(eligible, ideal, parts, strict=True):
+                    due[one.listing_id, sku] += exact
                     pieces[one.listing_id, sku] += part
         entitled: dict[int, int] = {}
         for one in self.positions:
@@ -247,25 +252,25 @@ def _after_withholding(stock: Stock) -> dict[str, int]:
     return left
 
 
-def _apportion(units: int, listings: Sequence[Position], sku: str) -> list[int]:
-    """Split whole units by share (largest remainder). The odd unit stays with who has it already, so that
-    the last unit of a SKU does not wander between channels."""
-    if not listings:
-        return []
+def _ideal(units: int, listings: Sequence[Position]) -> list[float]:
+    """Each listing's exact part by share; the listings of one channel divide its share."""
     per_channel: dict[str, int] = defaultdict(int)
     for one in listings:
         per_channel[one.channel] += 1
     weights = [one.share / per_channel[one.channel] for one in listings]
-    ideal = [units * weight / sum(weights) for weight in weights]
+    return [units * weight / sum(weights) for weight in weights]
+
+
+def _apportion(units: int, ideal: Sequence[float], owed: Sequence[float], kept: Sequence[int]) -> list[int]:
+    """Split the whole units of one place. `owed`: what each should have got at the places before and did not.
+
+    The odd unit stays with who has it already (`kept`: pieces exposed beyond what the places before give), so that
+    the last unit of a SKU does not wander between channels; but nobody keeps the odd unit of every place, else
+    who once has more would be entitled to ever more.
+    """
     parts = [floor(part) for part in ideal]
-    order = sorted(
-        range(len(listings)),
-        key=lambda i: (
-            (listings[i].exposure or 0) * listings[i].components[sku] <= parts[i],
-            -(ideal[i] - parts[i]),
-            listings[i].listing_id,
-        ),
-    )
+    lacking = [round(exact + before - part, 9) for exact, before, part in zip(ideal, owed, parts, strict=True)]
+    order = sorted(range(len(parts)), key=lambda i: (not (kept[i] > parts[i] and lacking[i] > 0), -lacking[i], i))
     for i in order[: units - sum(parts)]:
         parts[i] += 1
     return parts

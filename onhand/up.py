@@ -55,11 +55,16 @@ def _own_shops(say: Progress, deploy: bool) -> Stack:
     return Stack(shops=(), deploy=deploy, progress=say)
 
 
-def stock_the_shops(stack: Stack) -> dict[str, int]:
-    """A small catalogue with generated stock in the ledger and in both shops; {SKU: units}."""
+def some_stock() -> dict[str, int]:
+    """A small catalogue with generated stock: {SKU: units}."""
     day = generate(SEED)
     stock = stock_for(day, COVER, np.random.default_rng(SEED))
-    units = {sku: stock[sku] for sku in hottest(day, PRODUCTS)}
+    return {sku: stock[sku] for sku in hottest(day, PRODUCTS)}
+
+
+def stock_the_shops(stack: Stack) -> dict[str, int]:
+    """Some stock in the ledger, on sale in both shops; {SKU: units}."""
+    units = some_stock()
     engine = create_engine(stack.database_url, application_name="onhand up")
     try:
         set_up(stack, engine, units)

@@ -87,10 +87,10 @@ class Page:
             )
         return done["result"].get("value")
 
-    def open(self, url: str, *texts: str) -> None:
-        """Go there and wait until each of the texts is shown."""
+    def open(self, url: str, *texts: str) -> str:
+        """Go there and wait until each of the texts is shown; everything that is shown then."""
         self.call("Page.navigate", url=url)
-        self.see(*texts)
+        return self.see(*texts)
 
     def text(self) -> str:
         return str(self.script("document.body ? document.body.innerText : ''") or "")
@@ -137,10 +137,11 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def fill(self, field: str, value: str) -> None:
-        """Replace what stands in the input with this name, key by key as a keyboard does."""
-        found = f"document.querySelector('[name={json.dumps(field)}]')"
-        self.wait(lambda: self.script(f"!!{found}"), lambda: f"no field {field!r} in: {self.text()[:1500]}")
+    def fill(self, label: str, value: str) -> None:
+        """Replace what stands in the field with this label."""
+        labels = "[...document.querySelectorAll('label')]"
+        found = f"{labels}.find((e) => e.innerText.trim().startsWith({json.dumps(label)}))?.control"
+        self.wait(lambda: self.script(f"!!{found}"), lambda: f"no field {label!r} in: {self.text()[:1500]}")
         self.script(f"{found}.scrollIntoView({{block: 'center'}}); {found}.focus(); {found}.select()")
         self.call("Input.insertText", text=value)
 

@@ -131,7 +131,7 @@ class Market:
 
 
 @contextmanager
-def open_market(folder: Path) -> Iterator[Market]:
+def open_market(folder: Path, units: Mapping[str, int] = UNITS) -> Iterator[Market]:
     """A stack with stock in both shops that show none of it yet; nothing runs by itself."""
     settings = read_settings().model_copy(update={"data_dir": folder, "prefect_port": choose_port(None)})
     lines: list[str] = []
@@ -141,7 +141,7 @@ def open_market(folder: Path) -> Iterator[Market]:
         api = PrefectApi(stack.api_url)
         try:
             api.pause_schedules()
-            set_up(stack, engine, UNITS)
+            set_up(stack, engine, units)
             _add_stranger(stack, engine)
             yield Market(stack, engine, api, shop_urls(stack), lines)
         finally:

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from onhand.promises import Truth, verdict
 from onhand.stage import shop_state
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 Runs = dict[str, str]
 """{what: id of its flow run}"""

@@ -87,7 +87,7 @@ def test_without_a_verdict_only_unbacked_listings_are_lowered(told: dict[str, An
 
 def test_without_the_time_nothing_is_fresh_and_nothing_leaves() -> None:
     frame = push_frame(MIXED)
-    verdict = check("outgoing_push", frame, OutgoingPush(now=None, listings=10))  # type: ignore[arg-type]
+    verdict = check("outgoing_push", frame, OutgoingPush(now=None, listings=10, selling=10, zeroed=0))  # type: ignore[arg-type]
     assert verdict.status is Status.ERROR and gone(frame, verdict) == []
 
 

@@ -120,6 +120,8 @@ push_parameters = st.builds(
     zero_rows=st.sampled_from([1, 3, 20]),
     zero_share=st.sampled_from([0.0, 0.3, 0.5]),
     listings=st.sampled_from([0, 20, 1000]),
+    selling=st.sampled_from([0, 19, 20, 1000]),
+    zeroed=st.sampled_from([0, 5, 600]),
     changed_share=st.sampled_from([0.1, 0.5]),
     max_rows=st.sampled_from([2, 100]),
 )

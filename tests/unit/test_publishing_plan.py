@@ -192,6 +192,14 @@ def test_a_channel_closed_to_be_raised_waits_for_its_orders() -> None:
     assert [step.quantity for step in plan(read)] == [7]
 
 
+def test_the_odd_units_of_several_places_do_not_all_go_to_who_has_more() -> None:
+    """Else two listings would be raised and closed in turn for ever, each when it has less."""
+    stock = Stock({"north": 1, "south": 1, "west": 3})
+    for exposures in ((0, 1), (3, 1), (3, 2), (1, 3)):
+        listings = [position(n, exposure=units, locations=frozenset(PLACES)) for n, units in enumerate(exposures)]
+        assert sorted(Market({"A": stock}, listings).slices().values()) == [2, 3]
+
+
 def test_an_exposure_that_nobody_knows_blocks_the_raises_of_its_stock() -> None:
     unknown = position(1, exposure=None, live=None)
     apart = position(3, components={"B": 1})
