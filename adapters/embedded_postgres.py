@@ -280,7 +280,9 @@ class EmbeddedPostgres:
     def _make_database(self, deadline: float) -> None:
         with self._connect(deadline) as connection:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
-                connection.execute(f'CREATE DATABASE "{DATABASE}"')
+                # The server may still be making it for a starter that was killed; then it is there after all.
+                with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                    connection.execute(f'CREATE DATABASE "{DATABASE}"')
 
     def _connect(self, deadline: float) -> "psycopg.Connection[tuple[object, ...]]":
         while True:

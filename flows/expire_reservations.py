@@ -19,7 +19,7 @@ def sweep_for(seconds: float, every_seconds: float) -> int:
 def expire_reservations(minutes: Minutes = 0, every_seconds: EverySeconds = 60) -> None:
     """Housekeeping: an expired hold counts as expired before this has run, too."""
     total = 0
-    for seconds in slices(minutes):
+    for seconds in slices(minutes, every_seconds):
         total += sweep_for(seconds, every_seconds)
     get_run_logger().info("%s holds expired", total)
     table("expired-holds", [{"holds expired": total}], "Holds that were past their time")

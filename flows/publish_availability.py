@@ -32,7 +32,7 @@ def publish_availability(minutes: Minutes = 0, every_seconds: EverySeconds = 0.5
     """Publish every listing whose stock changed. Safe to run beside itself: SKUs are claimed."""
     logger = get_run_logger()
     gate.load()
-    for seconds in slices(minutes):
+    for seconds in slices(minutes, every_seconds):
         reports = publish_for(seconds, every_seconds, limit)
         rows: list[dict[str, Any]] = [row for report in reports for row in report.rows]
         for report in reports:

@@ -30,7 +30,7 @@ def pull_channel(
     """
     logger = get_run_logger()
     rows: list[dict[str, Any]] = []
-    for seconds in slices(minutes):
+    for seconds in slices(minutes, every_seconds):
         for report in pull_for(channel, seconds, every_seconds, approved_by):
             logger.info("%s: %s documents, %s new", channel, report.documents, report.stored)
             rows.append(_row(report))

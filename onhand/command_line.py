@@ -35,7 +35,7 @@ def _root() -> None:
 
 @app.command()
 def up(
-    shops: bool = typer.Option(True, help="Run the imitated shops as well."),
+    shops: bool = typer.Option(True, help="Imitated shops with stock; without: your own, of channels.toml."),
     deploy: bool = typer.Option(True, help="Register the deployments of prefect.yaml."),
 ) -> None:
     """Start everything on this machine, and stay up until Ctrl-C."""

@@ -47,26 +47,27 @@ def remaining_seconds(minutes: float, now: datetime) -> float:
     return ((begin or now) + timedelta(minutes=minutes) - now).total_seconds()
 
 
-def slices(minutes: float) -> Iterator[float]:
-    """The lengths in seconds of the task runs that fill this run's time. A single pass is one of length 0."""
+def slices(minutes: float, every: float) -> Iterator[float]:
+    """The lengths in seconds of the task runs that fill this run's time, each with one pass every `every` seconds
+    or more. A single pass is one of length 0."""
     seconds = remaining_seconds(minutes, datetime.now(UTC))
     if minutes == 0:
         yield 0.0
         return
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        yield min(SLICE_SECONDS, left)
+        yield min(max(SLICE_SECONDS, every), left)
 
 
 def beats(seconds: float, every: float) -> Iterator[int]:
-    """Once at once, then every `every` seconds until `seconds` have passed; never two at a time."""
+    """Once at once, then every `every` seconds until `seconds` have passed, all of them; never two at a time."""
     end = time.monotonic() + seconds
     number = 0
     while True:
         begun = time.monotonic()
         yield number
         number += 1
-        pause = every - (time.monotonic() - begun)
-        if time.monotonic() + max(pause, 0) >= end:
+        now = time.monotonic()
+        time.sleep(max(0.0, min(begun + every, end) - now))
+        if begun + every >= end or now >= end:
             return
-        time.sleep(max(pause, 0))

@@ -53,7 +53,7 @@ def photograph(page: Page, market: Market, runs: dict[str, str]) -> None:
     keep("prefect-deployments", page.picture(620))
 
     page.open(f"{ui}/runs", "Flow runs", "reconcile-shopify-website")
-    keep("prefect-runs", page.picture(1000))
+    keep("prefect-runs", page.picture(1560))
 
     deployment = market.prefect("GET", "/deployments/name/pull_channel/shopify")["id"]
     page.open(f"{ui}/deployments/deployment/{deployment}/run", "Approved by", "Submit")

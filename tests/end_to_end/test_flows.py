@@ -1,6 +1,7 @@
 """The five deployments on a real Prefect server, started as the UI starts them and run by the stock worker."""
 
 import base64
+import itertools
 import os
 import random
 import re
@@ -16,8 +17,10 @@ import pytest
 from market_stage import NAMES, UNITS, Market, until
 from sqlalchemy import text
 
+from adapters.database import in_transaction
+from inventory import stock
 from onhand.promises import Truth, verdict
-from onhand.stage import shop_state
+from onhand.stage import WAREHOUSE, shop_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -162,8 +165,8 @@ def test_a_run_that_comes_too_late_ends_at_once(market: Market, runs: Runs) -> N
 def test_a_killed_worker_loses_nothing_and_does_nothing_twice(market: Market, runs: Runs) -> None:
     """SIGKILL of the worker and of its runs, with orders half applied and a write on its way."""
     killed = start_shifts(market)
-    buyers = Buyers(market)
-    with buyers:
+    trade = Trade(market)
+    with trade:
         market.faults("shopify", {"kind": "slow", "operation": "write", "delay_s": 1.0})
         worker = kill_in_the_middle(market)
         market.faults("shopify")
@@ -173,7 +176,7 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(market: Market, ru
         for table in ("inbox", "outbox"):
             market.change(f"UPDATE {table} SET lease_until = now() WHERE lease_until > now()")
         again = start_shifts(market)
-    assert buyers.bought > 30
+    assert trade.bought > 30
     drained = until(lambda: is_quiet(market), 60, 0.3)
     for run in again:
         market.api.cancel(run)
@@ -182,7 +185,7 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(market: Market, ru
     assert drained, [market.api.state(run) for run in again]
     truth = Truth.of({code: shop_state(url) for code, url in market.urls.items()})
     with market.engine.connect() as connection:
-        lines = verdict(connection, truth, UNITS)
+        lines = verdict(connection, truth, {sku: units + trade.delivered for sku, units in UNITS.items()})
     assert [line for line in lines if line.kept is False] == []
     assert sum(line.kept is True for line in lines) > 5
 
@@ -227,16 +230,18 @@ def is_quiet(market: Market) -> bool:
     )
 
 
-class Buyers:
-    """A small day: purchases in both shops, from first to last of the block."""
+class Trade:
+    """A small day, from first to last of the block: purchases in both shops, and deliveries, which raise numbers."""
 
     def __init__(self, market: Market) -> None:
         self.bought = 0
+        self.delivered = 0
+        """Units of each SKU."""
         self._market = market
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._buy, name="buyers")
+        self._thread = threading.Thread(target=self._go_on, name="trade")
 
-    def __enter__(self) -> "Buyers":
+    def __enter__(self) -> "Trade":
         self._thread.start()
         return self
 
@@ -246,13 +251,25 @@ class Buyers:
         # What was bought last is shown by the shops within this time.
         time.sleep(1.0)
 
-    def _buy(self) -> None:
+    def _go_on(self) -> None:
         chance = random.Random(5)
-        while not self._over.wait(0.1):
+        for number in itertools.count():
+            if self._over.wait(0.1):
+                return
+            if number % 20 == 0:
+                self._deliver(10, f"delivery {number}")
             code = chance.choice(list(self._market.urls))
             skus = chance.sample(sorted(UNITS), 2)
             receipt = self._market.buy(code, *((sku, chance.randint(1, 2)) for sku in skus))
             self.bought += len(receipt["accepted"])
+
+    def _deliver(self, units: int, receipt: str) -> None:
+        lines = [(sku, WAREHOUSE, units) for sku in UNITS]
+        in_transaction(
+            self._market.engine,
+            lambda connection: stock.receive(connection, lines, receipt=receipt, actor="test", now=datetime.now(UTC)),
+        )
+        self.delivered += units
 
 
 def test_no_secret_is_stored_or_logged(market: Market, runs: Runs) -> None:

@@ -11,6 +11,7 @@ from adapters.channels.protocol import Defect
 from adapters.http import ChannelFault, Resolution
 from adapters.sandbox.faults import Fault, FaultKind, Operation
 from inventory import inbox, setup
+from inventory.outbox import mark_dirty
 from tasks.publish import publish
 from tasks.pull import pull
 
@@ -197,8 +198,10 @@ def test_a_sale_that_is_held_keeps_its_listing_from_settling(shop: Bench) -> Non
     for sku in "AB":
         channel.shown[f"shop-{sku}"] -= 4
     tell(shop, order("held", now, line("1", "shop-A", -4)), order("B", now, line("1", "shop-B", 1)))
-    shop.clock.forward(1)
+    shop.clock.forward(30)
     pull(shop.runtime, "shop")
+    with shop.engine.begin() as connection:
+        mark_dirty(connection, ["A"], now=shop.clock())
     publish(shop.runtime)
     shop.clock.forward(30)
     pull(shop.runtime, "shop")

@@ -7,13 +7,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
-from adapters.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.embedded_postgres import DATABASE, EmbeddedPostgres, EmbeddedPostgresError
 from adapters.server_account import ServerAccount
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -230,3 +231,13 @@ def test_nothing_of_the_caller_reaches_the_server(server: EmbeddedPostgres, monk
     except psutil.AccessDenied:
         pytest.skip("this system does not show the environment of another account's process")
     assert not any(name.startswith("ONHAND_") for name in carried)
+
+
+def test_two_who_make_the_database_at_once(tmp_path: Path) -> None:
+    """As when a starter was killed while the server still makes the database for it."""
+    with EmbeddedPostgres(tmp_path) as server, ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            with server._connect(time.monotonic() + 10) as connection:
+                connection.execute(f'DROP DATABASE "{DATABASE}"')
+            both = [pool.submit(server._make_database, time.monotonic() + 10) for _ in range(2)]
+            assert [one.result() for one in both] == [None, None]

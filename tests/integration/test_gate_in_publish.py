@@ -16,6 +16,7 @@ from expectations.parameters import OutgoingPush, Parameters
 from inventory.outbox import mark_dirty
 from tasks.publish import publish
 from tasks.pull import pull
+from tasks.read import read_live
 
 MANY = {f"S{number:02}": 4 for number in range(24)}
 Check = Callable[[str, pd.DataFrame, Parameters], gate.Verdict]
@@ -241,11 +242,10 @@ def test_an_answer_that_was_overtaken_changes_nothing(engine: Engine) -> None:
 
     def meanwhile(channel: FakeChannel) -> None:
         channel.after_write = None
-        again(shop, 125)
-        publish(other)
-        for _ in range(2):
-            shop.clock.forward(20)
-            pull(other, "cas")
+        shop.clock.forward(125)
+        read_live(other, {"cas": {"cas-A": shop.one("SELECT id FROM listing")}})
+        shop.clock.forward(20)
+        pull(other, "cas")
         channel.shown["cas-A"] -= 1
 
     shop.channels["cas"].after_write = meanwhile

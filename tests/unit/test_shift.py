@@ -1,0 +1,88 @@
+"""Long-lived runs: how often they work, and that they end in time."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from tasks import shift
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class Clock:
+    """Seconds that pass only by sleeping and working."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        monkeypatch.setattr(shift, "time", SimpleNamespace(monotonic=lambda: self.seconds, sleep=self.work))
+
+    def work(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.seconds += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def passes(clock: Clock, minutes: float, every: float, work: float = 0.25) -> list[float]:
+    """When each pass of a run begins."""
+    begun = []
+    for seconds in shift.slices(minutes, every):
+        for _ in shift.beats(seconds, every):
+            begun.append(clock.seconds)
+            clock.work(work)
+    return begun
+
+
+def test_zero_minutes_are_one_pass(clock: Clock) -> None:
+    assert passes(clock, 0, 60) == [0.0]
+    assert clock.seconds == 0.25
+
+
+@pytest.mark.parametrize(("minutes", "every"), [(15, 60), (15, 45), (15, 5), (2, 0.5), (1, 7), (1, 300), (60, 3600)])
+def test_a_run_works_every_so_often_and_to_its_end(clock: Clock, minutes: float, every: float) -> None:
+    begun = passes(clock, minutes, every)
+    assert clock.seconds == pytest.approx(minutes * 60, abs=0.5)
+    gaps = [after - before for before, after in pairwise(begun)]
+    # Where a task run ends early, before its next pass would be due, the next task run begins with one.
+    whole = max(shift.SLICE_SECONDS, every)
+    assert len(begun) <= minutes * 60 / every + minutes * 60 / whole + 1
+    assert max(gaps, default=0) <= every + 0.25
+    if whole % every == 0:
+        assert gaps == pytest.approx([every] * len(gaps))
+
+
+def test_a_pass_that_takes_longer_is_not_made_up_for(clock: Clock) -> None:
+    begun = passes(clock, 1, 5, work=12)
+    assert begun == [0, 12, 24, 36, 48]
+
+
+def test_a_run_that_comes_too_late_does_nothing(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shift, "remaining_seconds", lambda minutes, now: -300.0)
+    assert passes(clock, 15, 60) == []
+
+
+def test_time_counts_from_the_scheduled_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shift.flow_run, "get_id", lambda: "a run")
+    monkeypatch.setattr(shift.flow_run, "get_scheduled_start_time", lambda: NOON)
+    assert shift.remaining_seconds(15, NOON.replace(minute=10)) == 300
+    assert shift.remaining_seconds(15, NOON.replace(minute=20)) == -300
+    assert shift.remaining_seconds(0, NOON.replace(minute=20)) == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "parameters", "name"),
+    [
+        ("pull-{channel}", {"channel": "shopify", "minutes": 15}, "pull-shopify-12:00-12:15"),
+        ("pull-{channel}", {"channel": "shopify", "minutes": 0}, "pull-shopify-12:00-once"),
+        ("reconcile-{channels}", {"channels": ["shopify", "website"]}, "reconcile-shopify-website-12:00"),
+    ],
+)
+def test_names_of_runs(what: str, parameters: dict[str, object], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shift.flow_run, "get_parameters", lambda: parameters)
+    monkeypatch.setattr(shift.flow_run, "get_scheduled_start_time", lambda: NOON)
+    assert shift.run_name(what)() == name
