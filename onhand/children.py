@@ -24,6 +24,7 @@ WORKER = "onhand"
 
 _CLIENT = functools.partial(httpx.Client, trust_env=False, timeout=5.0)
 _DEPLOY_TIMEOUT = 180.0
+_DEPLOY_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,23 @@ def ensure_pool(api_url: str) -> None:
 
 
 def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event) -> int:
-    """Register every deployment of prefect.yaml; returns how many there are then."""
+    """Register every deployment of prefect.yaml; returns how many there are then.
+
+    Tried again when it fails: a server on SQLite that is busy with its start refuses a call now and then, and
+    registering twice is registering once. Raises ProcessError with the last words of the last try.
+    """
+    for left in reversed(range(_DEPLOY_TRIES)):
+        try:
+            _deploy_once(inherited, logs, cancelled)
+            break
+        except ProcessError:
+            if not left or cancelled.wait(1.0):
+                raise
+    with _CLIENT(timeout=30.0) as client:
+        return int(client.post(f"{inherited['PREFECT_API_URL']}/deployments/count", json={}).json())
+
+
+def _deploy_once(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event) -> None:
     deploying = ManagedProcess(
         "deploy",
         _prefect("--no-prompt", "deploy", "--all"),
@@ -168,8 +185,6 @@ def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Ev
     deploying.stop()
     if code != 0:
         raise ProcessError(f"`prefect deploy --all` failed: {deploying.last_words()}")
-    with _CLIENT(timeout=30.0) as client:
-        return int(client.post(f"{inherited['PREFECT_API_URL']}/deployments/count", json={}).json())
 
 
 def answers(url: str) -> bool:

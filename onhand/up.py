@@ -12,7 +12,8 @@ from adapters.channels.registry import read_channels
 from adapters.database import create_engine
 from adapters.sandbox.demand import hottest, stock_for
 from adapters.sandbox.generator import generate
-from adapters.settings import PREFIX, settings
+from adapters.settings import settings
+from inventory.setup import add_channel, add_locations
 from onhand.prefect_api import PrefectApi
 from onhand.stack import Progress, Stack, interruptible
 from onhand.stage import fresh_stack, set_up, shop_urls
@@ -38,7 +39,7 @@ def run_up(*, shops: bool = True, deploy: bool = True) -> int:
 
     stack = fresh_stack(settings(), FOLDER, say, deploy=deploy) if shops else _own_shops(say, deploy)
     with interruptible(), stack:
-        units = stock_the_shops(stack) if shops else {}
+        units = stock_the_shops(stack) if shops else register_channels(stack)
         if shops and deploy:
             start_shifts(stack)
         console.print(f"\nonhand is up: {stack.ui_url}  (Ctrl-C stops it)\n", highlight=False, soft_wrap=True)
@@ -53,6 +54,19 @@ def _own_shops(say: Progress, deploy: bool) -> Stack:
     for channel in channels.values():
         say(f"{channel.code}: {channel.vendor} at {channel.base_url}, {channel.mode}")
     return Stack(shops=(), deploy=deploy, progress=say)
+
+
+def register_channels(stack: Stack) -> dict[str, int]:
+    """The channels of channels.toml and their locations in the ledger, as the file has them; no stock."""
+    engine = create_engine(stack.database_url, application_name="onhand up")
+    try:
+        with engine.begin() as connection:
+            for channel in read_channels(stack.settings.channels_file).values():
+                add_locations(connection, channel.locations)
+                add_channel(connection, channel.setup())
+    finally:
+        engine.dispose()
+    return {}
 
 
 def some_stock() -> dict[str, int]:
@@ -105,6 +119,6 @@ def what_to_do(stack: Stack, units: Mapping[str, int]) -> list[str]:
         "Its run and its Artifacts tell what was read; those of publish_availability what the website shows since:",
         "",
         f"  curl -s {shop_urls(stack)['website']}/sandbox/state",
-        f"  {PREFIX}DATA_DIR={shlex.quote(str(stack.data_dir))} .venv/bin/onhand explain {shlex.quote(sku)}",
+        f"  .venv/bin/onhand explain {shlex.quote(sku)}",
         "",
     ]

@@ -31,6 +31,8 @@ _PAUSE = {
 }
 """How long until a listing whose write was not applied is computed again."""
 _HELD_AGAIN = timedelta(seconds=30)
+_CHANGED_AGAIN = timedelta(seconds=1)
+"""The ledger moved between the verdict and the locks."""
 _UNREAD_AGAIN = timedelta(seconds=5)
 
 
@@ -98,7 +100,7 @@ def _phase(
     going = {one.step.position.listing_id for one in sent}
     for step in judged.released:
         if step.position.listing_id not in going:
-            again.setdefault(step.position.listing_id, runtime.now() + _HELD_AGAIN)
+            again.setdefault(step.position.listing_id, runtime.now() + _CHANGED_AGAIN)
     if not sent:
         return
     outcomes = send(runtime, sent, key)

@@ -145,5 +145,5 @@ class Book:
 
     def _add(self, shop: str, **counts: int) -> None:
         for counter, number in counts.items():
-            assert counter in COUNTERS, counter  # noqa: S101
+            assert counter in COUNTERS, counter
             self._counts[shop, counter] += number
