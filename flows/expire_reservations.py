@@ -1,12 +1,13 @@
 """Release the holds that are past their time."""
 
 from prefect import flow, get_run_logger, task
+from prefect.client.schemas.objects import State
 
 from flows.forms import EverySeconds, Minutes
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shift import beats, run_name, slices
+from tasks.shift import beats, run_name, work
 from tasks.sweep import sweep
 
 
@@ -18,8 +19,10 @@ def sweep_for(seconds: float, every_seconds: float) -> int:
 @flow(name="expire_reservations", flow_run_name=run_name("expire"), log_prints=False)
 def expire_reservations(minutes: Minutes = 0, every_seconds: EverySeconds = 60) -> None:
     """Housekeeping: an expired hold counts as expired before this has run, too."""
-    total = 0
-    for seconds in slices(minutes, every_seconds):
-        total += sweep_for(seconds, every_seconds)
+
+    def sweeps(seconds: float) -> State[int]:
+        return sweep_for(seconds, every_seconds, return_state=True)
+
+    total = sum(work(minutes, every_seconds, sweeps))
     get_run_logger().info("%s holds expired", total)
     table("expired-holds", [{"holds expired": total}], "Holds that were past their time")

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
+from prefect.client.schemas.objects import State
 
 from expectations import gate
 from flows.forms import EverySeconds, Minutes, shown
@@ -10,7 +11,7 @@ from tasks.policies import RETRIES
 from tasks.publish import PublishReport, publish
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shift import beats, run_name, slices
+from tasks.shift import beats, run_name, work
 
 SkuLimit = Annotated[int, shown("SKUs at a time", "How many SKUs one pass takes at most", ge=1, le=5000)]
 
@@ -32,8 +33,11 @@ def publish_availability(minutes: Minutes = 0, every_seconds: EverySeconds = 0.5
     """Publish every listing whose stock changed. Safe to run beside itself: SKUs are claimed."""
     logger = get_run_logger()
     gate.load()
-    for seconds in slices(minutes, every_seconds):
-        reports = publish_for(seconds, every_seconds, limit)
+
+    def passes(seconds: float) -> State[list[PublishReport]]:
+        return publish_for(seconds, every_seconds, limit, return_state=True)
+
+    for reports in work(minutes, every_seconds, passes):
         rows: list[dict[str, Any]] = [row for report in reports for row in report.rows]
         for report in reports:
             if report.unread:

@@ -3,13 +3,14 @@
 from typing import Any
 
 from prefect import flow, get_run_logger, task
+from prefect.client.schemas.objects import State
 
 from flows.forms import Actor, ChannelCode, EverySeconds, Minutes
 from tasks.policies import RETRIES
 from tasks.pull import PullReport, pull
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shift import beats, run_name, slices
+from tasks.shift import beats, run_name, work
 
 
 @task(task_run_name="pull-{channel}-for-{seconds:.0f}s", **RETRIES)
@@ -30,8 +31,12 @@ def pull_channel(
     """
     logger = get_run_logger()
     rows: list[dict[str, Any]] = []
-    for seconds in slices(minutes, every_seconds):
-        for report in pull_for(channel, seconds, every_seconds, approved_by):
+
+    def pulls(seconds: float) -> State[list[PullReport]]:
+        return pull_for(channel, seconds, every_seconds, approved_by, return_state=True)
+
+    for reports in work(minutes, every_seconds, pulls):
+        for report in reports:
             logger.info("%s: %s documents, %s new", channel, report.documents, report.stored)
             rows.append(_row(report))
         table(f"pull-{channel}", rows[-200:], f"What was read from **{channel}**, newest last")

@@ -332,7 +332,8 @@ class _Page:
         for sku, listing_id, units in exceeded:
             self._incident(
                 IncidentKind.EXPOSURE_EXCEEDED, Severity.WARNING, sku,
-                f"{self.channel} sold {units} more of {sku} than it had been given",
+                f"{self.channel} sold {units} more of {sku} than it had been given: it put units back that no "
+                f"cancellation told of yet, or somebody else writes to it",
                 {"listing_id": listing_id},
             )  # fmt: skip
         # Expired holds may have given back units of other SKUs as well.

@@ -7,8 +7,13 @@ and a run that comes too late (after a downtime they come in a row) sees that it
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+
+Result = TypeVar("Result")
 
 SLICE_SECONDS = 30.0
 """A task run inside a shift lasts about so long: few rows in Prefect's database, and progress to look at."""
@@ -57,6 +62,29 @@ def slices(minutes: float, every: float) -> Iterator[float]:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         yield min(max(SLICE_SECONDS, every), left)
+
+
+def work(minutes: float, every: float, task: Callable[[float], State[Result]]) -> Iterator[Result]:
+    """Run the task, called with seconds and returning its state, for each slice; what the slices gave.
+
+    A slice that fails, all retries included, does not end a shift: the task run says so in the UI, and the next
+    slice begins when this one's time is over. The run fails if it is a single pass, or if its last slice failed.
+    """
+    failed: State[Result] | None = None
+    for seconds in slices(minutes, every):
+        end = time.monotonic() + seconds
+        state = task(seconds)
+        if state.is_completed():
+            failed = None
+            yield state.result()
+        elif minutes and state.is_failed():
+            failed = state
+            get_run_logger().error("a slice failed (%s); the shift goes on", state.message)
+            time.sleep(max(0.0, end - time.monotonic()))
+        else:
+            state.result()
+    if failed is not None:
+        failed.result()
 
 
 def beats(seconds: float, every: float) -> Iterator[int]:

@@ -86,3 +86,56 @@ def test_names_of_runs(what: str, parameters: dict[str, object], name: str, monk
     monkeypatch.setattr(shift.flow_run, "get_parameters", lambda: parameters)
     monkeypatch.setattr(shift.flow_run, "get_scheduled_start_time", lambda: NOON)
     assert shift.run_name(what)() == name
+
+
+class Slice:
+    """What `task` gives back for a slice, in the shape that `work` uses of a Prefect state."""
+
+    message = "the channel is away"
+
+    def __init__(self, fails: bool) -> None:
+        self.fails = fails
+
+    def is_completed(self) -> bool:
+        return not self.fails
+
+    def is_failed(self) -> bool:
+        return self.fails
+
+    def result(self) -> str:
+        if self.fails:
+            raise ConnectionError(self.message)
+        return "done"
+
+
+def worked(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, minutes: float, fails: list[bool]
+) -> tuple[list[str], list[float]]:
+    monkeypatch.setattr(shift, "get_run_logger", lambda: SimpleNamespace(error=lambda *said: None))
+    begun: list[float] = []
+
+    def task(seconds: float) -> Slice:
+        begun.append(clock.seconds)
+        failing = fails.pop(0)
+        clock.work(1.0 if failing else seconds)
+        return Slice(failing)
+
+    return list(shift.work(minutes, 1.0, task)), begun  # type: ignore[arg-type]
+
+
+def test_a_failed_slice_does_not_end_the_shift(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first demo of its kind one page answered twice ended a channel's pulls for a quarter of an hour."""
+    results, begun = worked(clock, monkeypatch, 2, [False, True, False, False])
+    assert results == ["done"] * 3
+    assert begun == [0, 30, 60, 90], "the next slice waits for its time: a wrong token is not asked in a loop"
+
+
+def test_a_shift_whose_last_slice_failed_has_failed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConnectionError, match="away"):
+        worked(clock, monkeypatch, 1, [False, True])
+
+
+def test_a_single_pass_that_fails_fails_at_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConnectionError, match="away"):
+        worked(clock, monkeypatch, 0, [True])
+    assert clock.seconds == 1.0
