@@ -56,10 +56,8 @@ def begin_watermark(connection: Connection, code: str, *, started: datetime) -> 
     )
 
 
-def advance_watermark(
-    connection: Connection, code: str, newest: datetime | None, *, since: datetime, pull_started: datetime
-) -> None:
-    """A complete pull of everything changed `since`, begun at `pull_started`, is stored.
+def advance_watermark(connection: Connection, code: str, newest: datetime | None, *, pull_started: datetime) -> None:
+    """A complete pull, begun at `pull_started`, is stored. `begin_watermark` came before it.
 
     `newest`: the latest change in it, by the channel's clock; None when there was none. The watermark moves
     by what the channel itself said, never by our clock alone: the channel's may be behind. It never goes
@@ -71,14 +69,13 @@ def advance_watermark(
             """
             UPDATE channel
             SET pulled_at = greatest(pulled_at, CAST(:started AS timestamptz)),
-                watermark = greatest(coalesce(watermark, :since), CAST(:newest AS timestamptz))
+                watermark = greatest(watermark, CAST(:newest AS timestamptz))
             WHERE code = :code
             """
         ),
         {
             "code": code,
             "newest": None if newest is None else min(newest, pull_started),
-            "since": since,
             "started": pull_started,
         },
     )
@@ -108,9 +105,3 @@ def shown_counts(connection: Connection, code: str, *, since: datetime) -> Shown
         {"code": code, "since": since},
     ).one()
     return ShownCounts(row.listings, row.selling, row.zeroed)
-
-
-def known_refs(connection: Connection, code: str) -> dict[str, str]:
-    """{listing ref: SKU} of everything the channel is known to sell."""
-    rows = connection.execute(text("SELECT ref, sku FROM listing WHERE channel = :code"), {"code": code})
-    return {row.ref: row.sku for row in rows}

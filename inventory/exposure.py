@@ -68,7 +68,7 @@ _OBSERVE = text(
     ), rows AS MATERIALIZED (
         SELECT * FROM listing WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
     ), locked AS (
-        SELECT rows.id, rows.exposure, coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
+        SELECT rows.id, coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
                coalesce(rows.unconfirmed_until <= :read_started, false)
                OR (rows.unconfirmed_until IS NULL AND rows.settling IS NULL AND seen.quantity < rows.exposure) AS news
         FROM rows JOIN seen USING (id)
@@ -81,7 +81,6 @@ _OBSERVE = text(
         unconfirmed_until = CASE WHEN locked.doubt THEN listing.unconfirmed_until END
     FROM seen JOIN locked ON locked.id = seen.id
     WHERE listing.id = seen.id AND (listing.published_at IS NULL OR listing.published_at <= :read_started)
-    RETURNING listing.id, listing.sku, seen.quantity > locked.exposure AS above
     """
 )
 
@@ -112,25 +111,23 @@ def note_sales(
 
 def observe(
     connection: Connection, observations: Sequence[Observation], *, read_started: datetime, read_ended: datetime
-) -> set[int]:
-    """Note live quantities. Returns the listings that show more than their exposure (put back, or foreign).
+) -> None:
+    """Note live quantities. What shows more than its exposure (put back, or a foreign write) is exposed to that much.
 
     A number sent after the read started may or may not be in it, so such a read is not used. A doubt that
     ended before the read started ends here: what is live now is what became of the write.
     """
-    if not observations:
-        return set()
-    rows = connection.execute(
-        _OBSERVE,
-        {
-            "ids": [one.listing_id for one in observations],
-            "quantities": [one.quantity for one in observations],
-            "tracked": [one.tracked for one in observations],
-            "read_started": read_started,
-            "read_ended": read_ended,
-        },
-    )
-    return {row.id for row in rows if row.above}
+    if observations:
+        connection.execute(
+            _OBSERVE,
+            {
+                "ids": [one.listing_id for one in observations],
+                "quantities": [one.quantity for one in observations],
+                "tracked": [one.tracked for one in observations],
+                "read_started": read_started,
+                "read_ended": read_ended,
+            },
+        )
 
 
 def settle(connection: Connection, channel: str, *, pull_started: datetime) -> set[str]:

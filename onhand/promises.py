@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from inventory.catalogue import existing_items
+from inventory.availability import availability
 from inventory.exposure import exposed_units
 from inventory.rebuilding import compare
 
@@ -99,23 +99,17 @@ def _stock(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> 
     over = {sku: units - opening.get(sku, 0) for sku, units in sold.items() if units > opening.get(sku, 0)}
     gone = sum(1 for sku, units in opening.items() if sold[sku] >= units)
     differences = compare(connection)
-    skus = existing_items(connection, list(opening))
-    exposed = exposed_units(connection, skus)
-    available = {
-        row.sku: row.units
-        for row in connection.execute(
-            text("SELECT sku, sum(quantity) AS units FROM balance WHERE state = 'available' GROUP BY sku")
-        )
-    }
-    unbacked = {sku: units for sku, units in exposed.items() if units > available.get(sku, 0)}
-    stranded = sum(available.values()) - sum(sum(shown.values()) for shown in truth.shown.values())
+    exposed = exposed_units(connection, list(opening))
+    sellable = {sku: one.sellable for sku, one in availability(connection, list(opening)).items()}
+    unbacked = {sku: units for sku, units in exposed.items() if units > sellable.get(sku, 0)}
+    stranded = sum(sellable.values()) - sum(sum(shown.values()) for shown in truth.shown.values())
     return [
         Line("units oversold (by the shops' own books)", f"{sum(over.values()):,}", not over),
         Line("SKUs sold to the last unit", f"{gone:,} of {len(opening):,}"),
         Line("balances = journal = reservations", f"{len(differences)} differences", not differences),
         Line(
             "worst case still on sale ≤ sellable",
-            f"{sum(exposed.values()):,} of {sum(available.values()):,} units",
+            f"{sum(exposed.values()):,} of {sum(sellable.values()):,} units",
             not unbacked,
         ),
         Line("sellable units that no shop shows", f"{stranded:,}"),

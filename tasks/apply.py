@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,12 @@ from expectations.frames import LINE, orders_frame
 from expectations.parameters import NO_WATERMARK, OrdersPulled
 from expectations.verdict import Status, Verdict
 from inventory import inbox
-from inventory.channels import ChannelState, known_refs
+from inventory.catalogue import listings_by_ref
+from inventory.channels import ChannelState
 from inventory.gate_log import HeldRow, hold_rows, open_rows, record_run, release_rows, release_rows_under
 from inventory.inbox import Event
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
-from inventory.orders import Sale, SaleLine, SaleReversal, apply_sales
+from inventory.orders import Applied, Sale, SaleLine, SaleReversal, apply_sales
 from inventory.skus import NON_STOCK
 from inventory.words import IncidentKind, ReversalKind, ReversalReason, Severity
 from tasks.runtime import Runtime
@@ -39,7 +40,6 @@ class AppliedEvents:
     blocked: int = 0
     complete: bool = True
     """Nothing of this channel is left in the inbox unapplied, but what is held back row by row."""
-    findings: Counter[str] = field(default_factory=Counter)
 
 
 def apply_events(runtime: Runtime, state: ChannelState, *, approved_by: str = "") -> AppliedEvents:
@@ -76,9 +76,10 @@ def _apply_batch(
     runtime: Runtime, state: ChannelState, events: list[Event], report: AppliedEvents, approved_by: str
 ) -> bool:
     """One batch; False when the gate blocked it."""
-    with unit_of_work(runtime.engine) as connection:
-        refs = known_refs(connection, state.code)
     documents = [event.payload for event in events]
+    with unit_of_work(runtime.engine) as connection:
+        listings = listings_by_ref(connection, state.code, _refs_in(documents))
+    refs = {ref: listing.sku for ref, listing in listings.items()}
     frame = orders_frame(state.code, documents, known_refs=refs, non_stock=NON_STOCK, now=runtime.now())
     parameters = OrdersPulled(now=runtime.now(), watermark=state.watermark or NO_WATERMARK, overlap=state.reach)
     verdict = runtime.check(SUITE, frame, parameters) if len(frame) else None
@@ -89,7 +90,7 @@ def _apply_batch(
     sound = frame.loc[~frame.index.isin(list(verdict.failed_rows))] if verdict else frame
     sales = list(_sales(sound, documents, refs))
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> tuple[Applied, int]:
         now = runtime.now()
         applied = apply_sales(connection, state.code, sales, now=now)
         held = _held_rows(frame, verdict, events) if verdict else []
@@ -100,18 +101,25 @@ def _apply_batch(
         _note_verdict(connection, state.code, verdict, held, sound, now, approved_by)
         done = {event.id for event in events} - quarantined
         inbox.settle(connection, done, quarantined, now=now)
-        report.orders += applied.orders
-        report.new_orders += applied.new_orders
-        report.units_held += applied.units_held
-        report.units_oversold += applied.units_oversold
-        report.reversals += applied.reversals
-        report.quarantined += len(held)
+        return applied, len(held)
 
-    in_transaction(runtime.engine, work)
+    # Counted when it is committed: the transaction may run more than once.
+    applied, held_back = in_transaction(runtime.engine, work)
     report.events += len(events)
-    for finding in verdict.findings if verdict else ():
-        report.findings[finding.rule_id] += finding.failing
+    report.orders += applied.orders
+    report.new_orders += applied.new_orders
+    report.units_held += applied.units_held
+    report.units_oversold += applied.units_oversold
+    report.reversals += applied.reversals
+    report.quarantined += held_back
     return True
+
+
+def _refs_in(documents: Sequence[Any]) -> set[str]:
+    """The listings that these documents name, as far as they can be read."""
+    lines = [document.get("lines") for document in documents if isinstance(document, dict)]
+    entries = [entry for some in lines if isinstance(some, list) for entry in some if isinstance(entry, dict)]
+    return {entry["listing_ref"] for entry in entries if isinstance(entry.get("listing_ref"), str)}
 
 
 def _sales(sound: pd.DataFrame, documents: list[dict[str, Any]], refs: dict[str, str]) -> Iterator[Sale]:

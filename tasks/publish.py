@@ -132,7 +132,8 @@ def _begin(
             going.append(step)
         elif current is not None and current.raises is step.raises:
             going.append(current)
-    changed = [step for step in going if step not in judged.released]
+    as_judged = {step.position.listing_id: step for step in judged.released}
+    changed = [step for step in going if step != as_judged[step.position.listing_id]]
     unsound = still_sound(connection, changed, now=now)
     going = [step for step in going if step.position.listing_id not in unsound]
     return publications.begin(connection, going, key=key, gate_runs=judged.gate_runs, now=now)

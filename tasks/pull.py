@@ -131,7 +131,7 @@ def _note_fault(runtime: Runtime, channel: str, fault: ChannelFault) -> None:
 
 def _finish(connection: Connection, report: PullReport, newest: datetime | None, now: datetime) -> None:
     resolve_incidents(connection, IncidentKind.PAGE_UNREADABLE, [report.channel], now=now)
-    advance_watermark(connection, report.channel, newest, since=report.since, pull_started=report.started)
+    advance_watermark(connection, report.channel, newest, pull_started=report.started)
     if report.applied.complete:
         # All that was sold before this pull started is in the ledger: old worst cases may fall.
         fallen = settle(connection, report.channel, pull_started=report.started)

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from inventory import setup
-from inventory.channels import UnknownChannel, advance_watermark, channel_state
+from inventory.channels import UnknownChannel, advance_watermark, begin_watermark, channel_state
 from inventory.words import WriteMode
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -23,7 +23,8 @@ def channel(engine: Engine) -> Engine:
 def watermark_after(engine: Engine, *newest: datetime | None, started: datetime = NOON) -> datetime | None:
     with engine.begin() as connection:
         for one in newest:
-            advance_watermark(connection, "shop", one, since=NOON - timedelta(minutes=10), pull_started=started)
+            begin_watermark(connection, "shop", started=NOON - timedelta(minutes=10))
+            advance_watermark(connection, "shop", one, pull_started=started)
         return channel_state(connection, "shop").watermark
 
 
