@@ -118,21 +118,30 @@ class Page:
         return str(self.script("location.href"))
 
     def click(self, text: str, *, exact: bool = True) -> None:
-        """A real click of the mouse into the middle of the element with this text."""
+        """A real click of the mouse into the middle of the element with this text, once it rests there.
+
+        A page that is still loading moves what it shows: a click where the element was a moment ago hits nothing,
+        or something else.
+        """
         place = f"""
             (() => {{
               const e = {_FIND}({json.dumps(text)}, {json.dumps(exact)});
               if (!e) return null;
-              e.scrollIntoView({{block: "center"}});
+              e.scrollIntoView({{block: "center", behavior: "instant"}});
               const r = e.getBoundingClientRect();
-              return [r.x + r.width / 2, r.y + r.height / 2];
+              const x = r.x + r.width / 2, y = r.y + r.height / 2;
+              const hit = document.elementFromPoint(x, y);
+              return hit && (e.contains(hit) || hit.contains(e)) ? [x, y] : null;
             }})()
         """
-        found: list[Any] = []
-        self.wait(
-            lambda: found.append(self.script(place)) or found[-1], lambda: f"no {text!r} in: {self.text()[:1500]}"
-        )
-        x, y = found[-1]
+        seen: list[Any] = [None]
+
+        def rests() -> bool:
+            seen.append(self.script(place))
+            return seen[-1] is not None and seen[-1] == seen[-2]
+
+        self.wait(rests, lambda: f"no {text!r} that can be clicked in: {self.text()[:1500]}")
+        x, y = seen[-1]
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
