@@ -28,6 +28,7 @@ class ChannelSetup:
     settle_seconds: float = 600
     in_doubt_seconds: float = 600
     overlap_seconds: float = 600
+    asks_first: bool = False
 
 
 def add_items(connection: Connection, items: Mapping[str, str]) -> None:

@@ -78,6 +78,8 @@ class Channel(SQLModel, table=True):
     """A write whose answer never came is applied within this time, or never."""
     overlap_seconds: float = 600
     """How far each pull reaches back behind the watermark."""
+    asks_first: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
+    """It asks for a hold before each sale, so what it shows is no promise: its listings have no exposure."""
     watermark: datetime | None = _when(nullable=True)
     """The channel's clock: all that it changed up to here has been read and stored."""
     pulled_at: datetime | None = _when(nullable=True)
@@ -258,6 +260,39 @@ class InboxEvent(SQLModel, table=True):
     lease_until: datetime | None = _when(nullable=True)
     lease_owner: str | None = None
     applied_at: datetime | None = _when(nullable=True)
+
+
+class Notice(SQLModel, table=True):
+    """A channel said that an order changed (webhook, queue). Stored before it is acknowledged; the order itself is
+    then read from the channel, so a notice can be forged, doubled or late without doing harm."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        UniqueConstraint("channel", "event_id"),
+        Index("notice_pending", "channel", "id", postgresql_where=sql("status = 'pending'")),
+    )
+    id: int | None = _serial()
+    channel: str
+    event_id: str
+    """The vendor's id of the message, the same when it is delivered again."""
+    topic: str
+    order_id: str
+    """As `read_orders` takes it; empty where the notice does not say which."""
+    received_at: datetime = _when()
+    status: str = Field(default=InboxStatus.PENDING)
+    lease_until: datetime | None = _when(nullable=True)
+    lease_owner: str | None = None
+    applied_at: datetime | None = _when(nullable=True)
+
+
+class IntakeCount(SQLModel, table=True):
+    """What arrived at the webhook intake, by hour: accepted, repeated, and each reason of refusal."""
+
+    __tablename__ = "intake_count"
+    channel: str = Field(primary_key=True)
+    hour: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    outcome: str = Field(primary_key=True)
+    times: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
 
 
 class OutboxEntry(SQLModel, table=True):

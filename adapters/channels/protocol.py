@@ -24,6 +24,7 @@ channel sent them (so possibly None, or of the wrong type):
     reversals    list of {reversal_id, line_id, quantity, kind, reason, restocked, occurred_at}:
                  kind and reason are values of `inventory.words.ReversalKind` / `ReversalReason`;
                  restocked says whether the channel put the units back on its own counter (None = not told)
+    hold         optional: key of the hold that the channel asked for before it sold (`asks_first`), else absent
 
 `listing_ref` is the channel's own key of the thing sold, the same that `read_quantities` and
 `set_quantities` take. `reversal_id` is stable: the same reversal has the same id in every pull.
@@ -38,6 +39,12 @@ class Capabilities:
     """Rows a single write call takes at most."""
     read_batch: int
     """Refs a single quantity read takes at most."""
+    applies_later: bool = False
+    """An accepted write becomes live some time after its answer: only a read says when."""
+    revisions_per_day: int | None = None
+    """How often one listing may be written to on one day (the vendor's day), if that is limited."""
+    reads_singly: bool = True
+    """`read_orders` costs little. False: the vendor's allowance for it is small, so many are pulled instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,55 @@ class ChangeResult:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """One thing that the channel has on sale or could have, for mapping and for the audit of its settings.
+
+    None means that the channel does not tell.
+    """
+
+    listing_ref: str
+    sku: str
+    """As the seller wrote it at the channel; not unique there, possibly empty."""
+    title: str
+    quantity: int | None
+    tracked: bool | None
+    """The channel counts stock for it."""
+    oversell_allowed: bool | None
+    """It goes on selling at zero."""
+    on_sale: bool | None
+    """Buyers can find it."""
+    stocked_here: bool | None
+    """It has stock at the location that this channel's numbers are written to."""
+    fulfilled_by_channel: bool = False
+    """The channel's own warehouse sends it (FBA): its stock is not ours, and it is never written to."""
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguePage:
+    entries: list[CatalogueEntry]
+    defects: list[Defect] = field(default_factory=list)
+
+
+PauseState = dict[str, Any]
+"""What a pause changed, and what it was before: plain JSON values, made and understood by one adapter alone."""
+
+
 class ReadsOrders(Protocol):
     def pull_orders(self, updated_since: datetime) -> Iterator[OrderPage]:
         """Every order changed at or after `updated_since` (the channel's clock), oldest first.
 
         Complete as of the call's start, or it raises: a page that cannot be read must never look
         like the end. An order may come twice (pages shift while orders change).
+        """
+        ...
+
+
+class ReadsSingleOrders(Protocol):
+    def read_orders(self, order_ids: Sequence[str]) -> OrderPage:
+        """These orders as they are now, as documents equal to those of `pull_orders`; in any order.
+
+        An order that the channel does not know (yet) is absent. Raises ChannelFault.
         """
         ...
 
@@ -120,7 +170,28 @@ class SetsStock(Protocol):
         ...
 
 
-class Channel(ReadsOrders, ReadsStock, SetsStock, Protocol):
+class ReadsCatalogue(Protocol):
+    def read_catalogue(self) -> Iterator[CataloguePage]:
+        """Everything that the channel lists, page by page. Raises ChannelFault."""
+        ...
+
+
+class Pauses(Protocol):
+    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+        """Stop selling by the fastest switch that can be taken back (`channels.md` 6).
+
+        `listing_refs` are all listings of the channel, for vendors that have no switch for the whole. Returns
+        what `resume` needs. Pausing what is paused already remembers it as paused. Raises ChannelFault.
+        """
+        ...
+
+    def resume(self, state: PauseState) -> None:
+        """Put every switch back to what it was before the pause. Quantities are never restored: after a pause
+        they come from the ledger. Raises ChannelFault; may be repeated."""
+        ...
+
+
+class Channel(ReadsOrders, ReadsSingleOrders, ReadsStock, SetsStock, ReadsCatalogue, Pauses, Protocol):
     code: str
     capabilities: Capabilities
 

@@ -89,6 +89,8 @@ class Order:
     test: bool = False
     cancelled_at: datetime | None = None
     cancel_reason: str | None = None
+    hold: str | None = None
+    """Key of the hold that the shop asked for before it sold."""
     reversals: list[Reversal] = field(default_factory=list)
 
 
@@ -150,6 +152,8 @@ class Shop:
         self.orders: dict[int, Order] = {}
         self.calls: Counter[str] = Counter()
         self.written: list[Written] = []
+        self.on_change: list[Callable[[Order, bool], None]] = []
+        """Called with each order that was placed (True) or changed (False), under the lock: be quick, only note it."""
         self._by_sku: dict[str, Product] = {}
         self._next = first_number
         self._changes = 0
@@ -183,7 +187,10 @@ class Shop:
                     sold.append(Line(self.take_number(), product, sku, taken))
                 if taken < asked:
                     refused.append((sku, asked - taken))
-            return Checkout(self._place(sold, test) if sold else None, refused)
+            order = self._place(sold, test) if sold else None
+            if order:
+                self._tell(order, placed=True)
+            return Checkout(order, refused)
 
     def cancel(
         self,
@@ -287,6 +294,11 @@ class Shop:
     def _touch(self, order: Order) -> None:
         self._changes += 1
         order.updated_at, order.change = max(self.now(), order.updated_at), self._changes
+        self._tell(order, placed=False)
+
+    def _tell(self, order: Order, *, placed: bool) -> None:
+        for listener in self.on_change:
+            listener(order, placed)
 
 
 def _buyer(number: int) -> Buyer:
