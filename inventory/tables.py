@@ -5,28 +5,15 @@ pieces). Every timestamp is UTC with time zone, handed in by the caller. No tabl
 """
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Text, UniqueConstraint
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from inventory.words import OUTSIDE_ACCOUNTS, ChannelMode, InboxStatus, WriteMode
+from inventory.columns import json, serial, when
+from inventory.words import OUTSIDE_ACCOUNTS, ChannelMode, WriteMode
 
 _OUTSIDE = ", ".join(f"'{state}'" for state in sorted(OUTSIDE_ACCOUNTS))
-
-
-def _when(nullable: bool = False) -> Any:
-    return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=nullable))
-
-
-def _json() -> Any:
-    return Field(default_factory=dict, sa_column=Column(JSONB, nullable=False, server_default="{}"))
-
-
-def _serial() -> Any:
-    return Field(default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True))
 
 
 class Item(SQLModel, table=True):
@@ -80,10 +67,12 @@ class Channel(SQLModel, table=True):
     """How far each pull reaches back behind the watermark."""
     asks_first: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
     """It asks for a hold before each sale, so what it shows is no promise: its listings have no exposure."""
-    watermark: datetime | None = _when(nullable=True)
+    watermark: datetime | None = when(nullable=True)
     """The channel's clock: all that it changed up to here has been read and stored."""
-    pulled_at: datetime | None = _when(nullable=True)
+    pulled_at: datetime | None = when(nullable=True)
     """Our clock: start of the last complete pull."""
+    compared_up_to: int | None = Field(default=None, sa_column=Column(BigInteger))
+    """Id of the last inbox event that was compared with the notices (see `inventory.notice_gaps`)."""
 
 
 class ChannelLocation(SQLModel, table=True):
@@ -105,7 +94,7 @@ class Listing(SQLModel, table=True):
         CheckConstraint("settling >= 0"),
         Index("listing_settling", "channel", postgresql_where=sql("settling IS NOT NULL")),
     )
-    id: int | None = _serial()
+    id: int | None = serial()
     channel: str = Field(foreign_key="channel.code")
     ref: str
     sku: str = Field(foreign_key="item.sku", index=True)
@@ -116,16 +105,16 @@ class Listing(SQLModel, table=True):
     """Upper bound of what the channel has sold unseen plus what it may still sell. None: never read."""
     settling: int | None = None
     """The exposure once every order placed before `settling_since` has been read (see `inventory.exposure`)."""
-    settling_since: datetime | None = _when(nullable=True)
+    settling_since: datetime | None = when(nullable=True)
     observed: int | None = None
-    observed_at: datetime | None = _when(nullable=True)
+    observed_at: datetime | None = when(nullable=True)
     published: int | None = None
-    published_at: datetime | None = _when(nullable=True)
+    published_at: datetime | None = when(nullable=True)
     confirmed: int | None = None
-    confirmed_at: datetime | None = _when(nullable=True)
-    unconfirmed_until: datetime | None = _when(nullable=True)
+    confirmed_at: datetime | None = when(nullable=True)
+    unconfirmed_until: datetime | None = when(nullable=True)
     """A write is on its way or in doubt; until then nothing else is written and nothing observed is believed."""
-    held_since: datetime | None = _when(nullable=True)
+    held_since: datetime | None = when(nullable=True)
     """The gate has been holding this listing's number back since then."""
 
 
@@ -147,7 +136,7 @@ class Movement(SQLModel, table=True):
         CheckConstraint("from_state <> to_state OR location <> to_location", name="movement_goes_somewhere"),
         Index("movement_sku", "sku", "id"),
     )
-    id: int | None = _serial()
+    id: int | None = serial()
     sku: str
     location: str
     to_location: str
@@ -161,8 +150,8 @@ class Movement(SQLModel, table=True):
     reference: str = ""
     event_key: str = Field(sa_column=Column(Text, nullable=False, unique=True))
     """Made by the caller from the event, so that repeating the event repeats the key."""
-    occurred_at: datetime = _when()
-    recorded_at: datetime = _when()
+    occurred_at: datetime = when()
+    recorded_at: datetime = when()
 
 
 class Reservation(SQLModel, table=True):
@@ -178,12 +167,12 @@ class Reservation(SQLModel, table=True):
     kind: str
     channel: str
     status: str
-    placed_at: datetime = _when()
-    updated_at: datetime = _when()
-    recorded_at: datetime = _when()
-    expires_at: datetime | None = _when(nullable=True)
-    ended_at: datetime | None = _when(nullable=True)
-    synced_at: datetime | None = _when(nullable=True)
+    placed_at: datetime = when()
+    updated_at: datetime = when()
+    recorded_at: datetime = when()
+    expires_at: datetime | None = when(nullable=True)
+    ended_at: datetime | None = when(nullable=True)
+    synced_at: datetime | None = when(nullable=True)
     """When every other channel showed a confirmed number that knows of this order."""
     fingerprint: str = ""
     """What was asked, so that a key used again for something else is noticed."""
@@ -218,7 +207,7 @@ class OrderLine(SQLModel, table=True):
     line_id: str = Field(primary_key=True)
     listing_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     sku: str
-    components: dict[str, int] = _json()
+    components: dict[str, int] = json()
     """Pieces of each SKU in one listing unit, as they were when it was sold."""
     quantity: int
     reversed: int = 0
@@ -239,167 +228,5 @@ class Reversal(SQLModel, table=True):
     reason: str
     restocked: bool | None = None
     status: str = "applied"
-    occurred_at: datetime = _when()
-    recorded_at: datetime = _when()
-
-
-class InboxEvent(SQLModel, table=True):
-    """Every event received, stored before it is acknowledged."""
-
-    __tablename__ = "inbox"
-    __table_args__ = (
-        UniqueConstraint("channel", "event_id"),
-        Index("inbox_pending", "channel", "id", postgresql_where=sql("status = 'pending'")),
-    )
-    id: int | None = _serial()
-    channel: str
-    event_id: str
-    payload: dict[str, Any] = _json()
-    received_at: datetime = _when()
-    status: str = Field(default=InboxStatus.PENDING)
-    lease_until: datetime | None = _when(nullable=True)
-    lease_owner: str | None = None
-    applied_at: datetime | None = _when(nullable=True)
-
-
-class Notice(SQLModel, table=True):
-    """A channel said that an order changed (webhook, queue). Stored before it is acknowledged; the order itself is
-    then read from the channel, so a notice can be forged, doubled or late without doing harm."""
-
-    __tablename__ = "notice"
-    __table_args__ = (
-        UniqueConstraint("channel", "event_id"),
-        Index("notice_pending", "channel", "id", postgresql_where=sql("status = 'pending'")),
-    )
-    id: int | None = _serial()
-    channel: str
-    event_id: str
-    """The vendor's id of the message, the same when it is delivered again."""
-    topic: str
-    order_id: str
-    """As `read_orders` takes it; empty where the notice does not say which."""
-    received_at: datetime = _when()
-    status: str = Field(default=InboxStatus.PENDING)
-    lease_until: datetime | None = _when(nullable=True)
-    lease_owner: str | None = None
-    applied_at: datetime | None = _when(nullable=True)
-
-
-class IntakeCount(SQLModel, table=True):
-    """What arrived at the webhook intake, by hour: accepted, repeated, and each reason of refusal."""
-
-    __tablename__ = "intake_count"
-    channel: str = Field(primary_key=True)
-    hour: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
-    outcome: str = Field(primary_key=True)
-    times: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-
-
-class OutboxEntry(SQLModel, table=True):
-    """A SKU whose listings must be computed again. Many movements, one pending entry."""
-
-    __tablename__ = "outbox"
-    sku: str = Field(primary_key=True)
-    generation: int = Field(default=1, sa_column=Column(BigInteger, nullable=False))
-    dirty_at: datetime = _when()
-    due_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
-    lease_until: datetime | None = _when(nullable=True)
-    lease_owner: str | None = None
-
-
-class Publication(SQLModel, table=True):
-    """Each number sent, why it was that number, and what became of it."""
-
-    __tablename__ = "publication"
-    __table_args__ = (
-        Index("publication_listing", "listing_id", "id"),
-        Index("publication_open", "channel", postgresql_where=sql("status = 'sent'")),
-    )
-    id: int | None = _serial()
-    listing_id: int = Field(sa_column=Column(BigInteger, nullable=False))
-    channel: str
-    sku: str
-    quantity: int
-    expected: int | None = None
-    growth: int = 0
-    """Listing units by which the exposure grew when this was sent."""
-    status: str
-    inputs: dict[str, Any] = _json()
-    policy_version: str
-    gate_run_id: int | None = Field(default=None, sa_column=Column(BigInteger))
-    key: str
-    reason: str = ""
-    sent_at: datetime = _when()
-    answered_at: datetime | None = _when(nullable=True)
-    read_back: int | None = None
-    """What the channel showed when it was read after the answer."""
-    confirmed_at: datetime | None = _when(nullable=True)
-
-
-class GateRun(SQLModel, table=True):
-    __tablename__ = "gate_run"
-    id: int | None = _serial()
-    suite: str
-    channel: str
-    status: str
-    rows: int
-    failed_rows: int
-    findings: dict[str, Any] = _json()
-    duration_ms: float
-    ran_at: datetime = _when()
-
-
-class QuarantinedRow(SQLModel, table=True):
-    """A row the gate held back. Released by a person or by a later, sound version of the same row."""
-
-    __tablename__ = "quarantined_row"
-    __table_args__ = (UniqueConstraint("suite", "row_key", name="quarantined_row_once"),)
-    id: int | None = _serial()
-    suite: str
-    channel: str
-    row_key: str
-    rules: str
-    reason: str
-    inbox_id: int | None = Field(default=None, sa_column=Column(BigInteger))
-    listing_ref: str | None = None
-    """The listing it is about, where the row says. None: it may be any of the channel's."""
-    status: str = "open"
-    first_at: datetime = _when()
-    last_at: datetime = _when()
-    times: int = 1
-
-
-class Incident(SQLModel, table=True):
-    __tablename__ = "incident"
-    __table_args__ = (Index("incident_open", "kind", "subject", unique=True, postgresql_where=sql("status = 'open'")),)
-    id: int | None = _serial()
-    kind: str
-    severity: str
-    subject: str
-    """What it is about: a SKU, a channel, an order. One open incident a kind and subject."""
-    message: str
-    detail: dict[str, Any] = _json()
-    status: str = "open"
-    times: int = 1
-    first_at: datetime = _when()
-    last_at: datetime = _when()
-
-
-class Discrepancy(SQLModel, table=True):
-    """A listing whose live quantity is not the one the ledger knows of."""
-
-    __tablename__ = "discrepancy"
-    __table_args__ = (Index("discrepancy_open", "listing_id", unique=True, postgresql_where=sql("status = 'open'")),)
-    id: int | None = _serial()
-    listing_id: int = Field(sa_column=Column(BigInteger, nullable=False))
-    channel: str
-    sku: str
-    kind: str
-    expected: int
-    observed: int
-    status: str = "open"
-    resolution: str = ""
-    opened_at: datetime = _when()
-    last_seen_at: datetime = _when()
-    resolved_at: datetime | None = _when(nullable=True)
-    times: int = 1
+    occurred_at: datetime = when()
+    recorded_at: datetime = when()

@@ -120,6 +120,34 @@ class InboxStatus(StrEnum):
     QUARANTINED = "quarantined"
 
 
+class NoticeStatus(StrEnum):
+    PENDING = "pending"
+    READ = "read"
+    """What it names was read from the channel and stored."""
+    LEFT = "left"
+    """The channel did not show what it names, however often it was asked: left to polling."""
+
+
+class IntakeOutcome(StrEnum):
+    """What became of a message at the intake, and what polling says about it."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"
+    UNREADABLE = "unreadable"
+    """Its signature is right, its content is not understood: the channel is polled."""
+    FORGED = "forged"
+    EXPIRED = "expired"
+    """Signed too long ago, or in the future: somebody may be playing an old message again."""
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    NOT_STORED = "not_stored"
+    """The ledger was away or the intake was full; the channel was told to come again."""
+    COMPARED = "compared"
+    """An event that was compared with the notices."""
+    MISSED = "missed"
+    """Of those, an event that no notice told of."""
+
+
 class PublicationStatus(StrEnum):
     """`sent` is on its way; `unconfirmed` means the answer never came and the worst case counts."""
 
@@ -161,3 +189,4 @@ class IncidentKind(StrEnum):
     DRIFT = "drift"
     NEGATIVE_STOCK = "negative_stock"
     LEDGER_MISMATCH = "ledger_mismatch"
+    WEBHOOK_GAP = "webhook_gap"

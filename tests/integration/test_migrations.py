@@ -7,7 +7,7 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
 from adapters.database import create_engine, migrate, revisions
-from inventory import tables
+from inventory import tables, traffic_tables
 
 
 def test_models_and_migrations_agree(engine: Engine) -> None:
@@ -23,7 +23,7 @@ def test_every_check_of_the_models_is_in_the_database(engine: Engine) -> None:
         for name, table in SQLModel.metadata.tables.items():
             declared = [one for one in table.constraints if type(one).__name__ == "CheckConstraint"]
             assert len(inspected.get_check_constraints(name)) == len(declared), name
-    assert tables.Movement.__tablename__ == "movement"
+    assert {tables.Movement.__tablename__, traffic_tables.Notice.__tablename__} <= set(SQLModel.metadata.tables)
 
 
 def test_an_empty_database_comes_to_the_newest_revision_and_stays_there(postgres: str, database_url: str) -> None:
