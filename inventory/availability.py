@@ -122,7 +122,7 @@ def load_market(connection: Connection, skus: Collection[str], live: Mapping[int
             """
             SELECT listing.id, listing.channel, listing.ref, listing.sku, listing.units_per_listing, listing.cap,
                    listing.exposure, listing.tracked, listing.unconfirmed_until, channel.share, channel.mode,
-                   channel.write_mode
+                   channel.write_mode, channel.asks_first
             FROM listing JOIN channel ON channel.code = listing.channel
             WHERE listing.sku = ANY(:skus) ORDER BY listing.id
             """
@@ -140,13 +140,14 @@ def load_market(connection: Connection, skus: Collection[str], live: Mapping[int
             components=components_of(row.sku, row.units_per_listing, recipes),
             locations=frozenset(places.get(row.channel, ())),
             share=row.share,
-            exposure=row.exposure,
+            exposure=0 if row.asks_first else row.exposure,
             live=live.get(row.id),
             compare_and_set=row.write_mode == WriteMode.COMPARE_AND_SET,
             open=row.mode == ChannelMode.LIVE and row.tracked and row.unconfirmed_until is None,
             cap=row.cap,
             tracked=row.tracked,
             mode=row.mode,
+            asks_first=row.asks_first,
         )
         for row in rows
     ]

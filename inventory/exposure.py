@@ -15,6 +15,9 @@ For every listing `listing.exposure` is an upper bound of that, in listing units
 - A bound that is waiting to settle is not replaced by a later observation: reads that come faster than
   pulls would postpone it for ever.
 
+- A channel that asks for a hold before each sale (`asks_first`) is promised nothing by what it shows: its
+  listings have no exposure, and what it may sell is what is free beside the exposure of the others.
+
 This is escrow (O'Neil 1986) with bounded counters (Balegas et al. 2015) for counters that cannot be asked.
 """
 
@@ -36,7 +39,9 @@ _NOTE_SALES = text(
     FROM locked JOIN seen ON seen.id = locked.id
     -- greatest() passes over NULL: without the condition a listing that was never read would look empty.
     WHERE listing.id = locked.id AND listing.exposure IS NOT NULL
-    RETURNING listing.sku, listing.id, seen.sold - locked.exposure AS beyond
+    RETURNING listing.sku, listing.id,
+              CASE WHEN NOT (SELECT asks_first FROM channel WHERE code = listing.channel)
+                   THEN seen.sold - locked.exposure END AS beyond
     """
 )
 
@@ -68,15 +73,18 @@ _OBSERVE = text(
     ), rows AS MATERIALIZED (
         SELECT * FROM listing WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
     ), locked AS (
-        SELECT rows.id, coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
-               coalesce(rows.unconfirmed_until <= :read_started, false)
-               OR (rows.unconfirmed_until IS NULL AND rows.settling IS NULL AND seen.quantity < rows.exposure) AS news
-        FROM rows JOIN seen USING (id)
+        SELECT rows.id, channel.asks_first, coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
+               NOT channel.asks_first AND (
+                   coalesce(rows.unconfirmed_until <= :read_started, false)
+                   OR (rows.unconfirmed_until IS NULL AND rows.settling IS NULL AND seen.quantity < rows.exposure)
+               ) AS news
+        FROM rows JOIN seen USING (id) JOIN channel ON channel.code = rows.channel
     )
     UPDATE listing
     SET observed = seen.quantity, observed_at = :read_ended, tracked = seen.tracked,
-        exposure = greatest(listing.exposure, seen.quantity, 0),
-        settling = CASE WHEN locked.news THEN greatest(seen.quantity, 0) ELSE listing.settling END,
+        exposure = CASE WHEN locked.asks_first THEN 0 ELSE greatest(listing.exposure, seen.quantity, 0) END,
+        settling = CASE WHEN locked.news THEN greatest(seen.quantity, 0)
+                        WHEN NOT locked.asks_first THEN listing.settling END,
         settling_since = CASE WHEN locked.news THEN :read_ended ELSE listing.settling_since END,
         unconfirmed_until = CASE WHEN locked.doubt THEN listing.unconfirmed_until END
     FROM seen JOIN locked ON locked.id = seen.id
@@ -163,15 +171,17 @@ _ANSWER = text(
                                    CAST(:applied AS bool[])) AS given (id, sent_at, fall, applied))
     UPDATE listing
     SET exposure = greatest(listing.exposure - given.fall, 0),
-        settling = CASE WHEN given.applied THEN listing.published
+        settling = CASE WHEN channel.asks_first THEN NULL
+                        WHEN given.applied THEN listing.published
                         WHEN listing.settling IS NOT NULL THEN greatest(listing.settling - given.fall, 0) END,
         settling_since = CASE WHEN given.applied THEN :now ELSE listing.settling_since END,
         confirmed = CASE WHEN given.applied THEN listing.published ELSE listing.confirmed END,
         confirmed_at = CASE WHEN given.applied THEN :now ELSE listing.confirmed_at END,
         unconfirmed_until = NULL
-    FROM locked JOIN given ON given.id = locked.id
+    FROM locked JOIN given ON given.id = locked.id, channel
     -- An answer that comes when the doubt is over has been overtaken by what was observed, or by another write.
     WHERE listing.id = locked.id AND listing.unconfirmed_until IS NOT NULL AND listing.published_at = given.sent_at
+      AND channel.code = listing.channel
     """
 )
 

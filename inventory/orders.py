@@ -22,7 +22,15 @@ from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.ledger import plan_by_key
 from inventory.order_store import Header, OrderLineState, ReversalState
 from inventory.outbox import mark_dirty
-from inventory.reservation_store import lock_shelf, write_shelf
+from inventory.reservation_store import (
+    end_reservations,
+    held_skus,
+    lock_live_holds,
+    lock_shelf,
+    put_back,
+    write_shelf,
+)
+from inventory.reservations import holder_of
 from inventory.reversals import destination
 from inventory.shelf import Cause, Shelf
 from inventory.words import (
@@ -65,6 +73,8 @@ class Sale:
     updated_at: datetime
     lines: tuple[SaleLine, ...]
     reversals: tuple[SaleReversal, ...] = ()
+    hold: str | None = None
+    """Key of the hold that the channel asked for before it sold: its units become the order's."""
 
 
 @dataclass(slots=True)
@@ -101,8 +111,9 @@ def _newest(sales: Iterable[Sale]) -> dict[str, Sale]:
         lines = {line.line_id: line for line in (*older.lines, *sale.lines)}
         reversals = {one.reversal_id: one for one in (*older.reversals, *sale.reversals)}
         merged[sale.order_id] = Sale(
-            sale.order_id, sale.placed_at, sale.updated_at, tuple(lines.values()), tuple(reversals.values())
-        )
+            sale.order_id, sale.placed_at, sale.updated_at, tuple(lines.values()), tuple(reversals.values()),
+            sale.hold or older.hold,
+        )  # fmt: skip
     return merged
 
 
@@ -120,6 +131,8 @@ class _Page:
         self.sales = {order_holder(channel, order_id): sale for order_id, sale in sales.items()}
         self.result = Applied(orders=len(sales))
         self.headers: dict[str, Header] = {}
+        self.holds: set[str] = set()
+        """Holders of the live holds that orders of this page name."""
         self.lines: dict[tuple[str, str], OrderLineState] = {}
         self.reversals: list[ReversalState] = []
         self.demands: list[_Demand] = []
@@ -133,7 +146,7 @@ class _Page:
         plan_by_key(self.connection)
         self._read()
         self._collect()
-        if not self.demands and not self.reversals:
+        if not self.demands and not self.reversals and not self.holds:
             return self.result
         shelf = self._lock()
         self._decide(shelf)
@@ -141,7 +154,9 @@ class _Page:
         return self.result
 
     def _read(self) -> None:
-        """Lock the orders' headers, and load what earlier versions of them left."""
+        """Lock the holds and the orders' headers, and load what earlier versions of them left."""
+        named = [holder_of(self.channel, sale.hold) for sale in self.sales.values() if sale.hold]
+        self.holds = lock_live_holds(self.connection, named, now=self.now)
         self.headers = store.lock_headers(self.connection, self.channel, self.sales, now=self.now)
         seen = [holder for holder, header in self.headers.items() if not header.fresh]
         self.result.new_orders = len(self.headers) - len(seen)
@@ -232,8 +247,9 @@ class _Page:
         for one in self.reversals:
             line = self.lines.get((one.holder, one.line_id))
             skus |= set(line.components) if line else set()
-        seen = [holder for holder, header in self.headers.items() if not header.fresh]
-        return lock_shelf(self.connection, skus, eligible_locations(self.connection), now=self.now, holders=seen)
+        skus |= held_skus(self.connection, self.holds)
+        known = [holder for holder, header in self.headers.items() if not header.fresh] + sorted(self.holds)
+        return lock_shelf(self.connection, skus, eligible_locations(self.connection), now=self.now, holders=known)
 
     def _decide(self, shelf: Shelf) -> None:
         steps: list[tuple[datetime, int, str, _Demand | ReversalState]] = []
@@ -247,12 +263,15 @@ class _Page:
                 self._sell(shelf, step)
             else:
                 self._reverse(shelf, step)
+        self._end_holds(shelf)
 
     def _sell(self, shelf: Shelf, demand: _Demand) -> None:
         placed_at = self.sales[demand.holder].placed_at
+        hold = holder_of(self.channel, self.sales[demand.holder].hold or "")
         cause = Cause(demand.cause, MovementReason.SALE, self.channel, demand.at, demand.holder)
         for sku, pieces in sorted(demand.pieces.items()):
-            short = shelf.take(demand.holder, self.channel, sku, pieces, placed_at, cause)
+            left = pieces - (shelf.hand_over(hold, demand.holder, sku, pieces) if hold in self.holds else 0)
+            short = shelf.take(demand.holder, self.channel, sku, left, placed_at, cause) if left else 0
             self.result.units_held += pieces - short
             self.result.units_oversold += short
             self.result.skus.add(sku)
@@ -262,6 +281,13 @@ class _Page:
                     f"{self.channel} sold {pieces} of {sku} in {demand.holder} and {short} of them do not exist",
                     {"holder": demand.holder, "short": short},
                 )  # fmt: skip
+
+    def _end_holds(self, shelf: Shelf) -> None:
+        """The order is here, so its hold ends; what the order did not need becomes available again."""
+        if not self.holds:
+            return
+        put_back(shelf, self.holds, Cause("sold", MovementReason.RELEASE, self.channel, self.now))
+        end_reservations(self.connection, sorted(self.holds), ReservationStatus.SOLD, now=self.now)
 
     def _reverse(self, shelf: Shelf, one: ReversalState) -> None:
         line = self.lines.get((one.holder, one.line_id))

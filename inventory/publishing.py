@@ -1,9 +1,12 @@
 """What each listing may show: the strict policy, as pure functions over one consistent view.
 
-Every channel here is *blind*: it sells what it shows and tells afterwards. So the stock is split. The
-sum of all exposures never exceeds what is sellable (`headroom`), each listing is entitled to a slice by its
-channel's share (`slices`), and units only move from one slice to another by lower, confirm, raise (`plan`).
-A slice is not touched because its own channel sold from it: that channel's counter went down by itself.
+A *blind* channel sells what it shows and tells afterwards. So the stock is split. The sum of all exposures
+never exceeds what is sellable (`room`), each listing is entitled to a slice by its channel's share (`slices`),
+and units only move from one slice to another by lower, confirm, raise (`plan`). A slice is not touched because
+its own channel sold from it: that channel's counter went down by itself.
+
+A channel that *asks first* gets a hold before each sale, so what it shows promises nothing. All of these form one
+pool: each of them shows all that the blind ones leave, and the pool's part is the sum of their shares.
 """
 
 from collections import defaultdict
@@ -12,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from math import ceil, floor
 
-POLICY_VERSION = "strict/1"
+POLICY_VERSION = "strict/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Position:
     cap: int | None = None
     tracked: bool = True
     mode: str = "live"
+    asks_first: bool = False
+    """It asks for a hold before each sale: its exposure is 0, and what it shows is what the pool has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Step:
         assert self.position.exposure is not None and self.position.live is not None
         if not self.raises:
             return max(self.quantity, self.room.units)
-        if not self.position.compare_and_set:
+        if self.position.asks_first or not self.position.compare_and_set:
             return self.room.units
         return self.room.units + max(self.position.live, 0)
 
@@ -162,11 +167,13 @@ def plan(market: Market) -> list[Step]:
     steps = []
     # What one raise takes is not there for the next. Who has nothing is served first.
     for one in sorted(market.positions, key=lambda one: (bool(one.exposure), one.listing_id)):
-        if not one.open or one.live is None or one.exposure is None or one.live > one.exposure:
+        if not one.open or one.live is None or one.exposure is None:
+            continue
+        if one.live > one.exposure and not one.asks_first:
             # More live than is possible: sales were read since this number was. They have marked the SKU again.
             continue
         donates = not needy.isdisjoint(one.components)
-        step = _step(one, entitled[one.listing_id], market.room(one), donates)
+        step = (_from_pool if one.asks_first else _step)(one, entitled[one.listing_id], market.room(one), donates)
         if step:
             market.granted[one.listing_id] = step.growth
             steps.append(step)
@@ -178,6 +185,11 @@ def _is_needy(one: Position, entitled: int, room: Room) -> bool:
     """It has clearly less than its slice, and nothing is free to give it."""
     if one.exposure is None or one.live is None:
         return False
+    if one.asks_first:
+        # What the pool has is what nobody else may sell.
+        return entitled > max(room.units, 0) and (
+            room.units <= 0 or entitled - room.units >= max(2, ceil(entitled / 4))
+        )
     lacking = entitled - one.exposure
     if lacking <= max(room.units, 0):
         return False
@@ -194,6 +206,15 @@ def _step(one: Position, entitled: int, room: Room, donates: bool) -> Step | Non
     if min(entitled, one.exposure + room.units) > one.exposure:
         return _raising(one, entitled, room)
     return None
+
+
+def _from_pool(one: Position, entitled: int, room: Room, donates: bool) -> Step | None:
+    """All that the blind leave, within its cap. It is no promise, so it costs nobody anything."""
+    assert one.live is not None
+    quantity = max(0, room.units if one.cap is None else min(room.units, one.cap))
+    if quantity == one.live:
+        return None
+    return Step(one, quantity, 0, 0, quantity > one.live, False, entitled, room)
 
 
 def _lowering(one: Position, entitled: int, room: Room, unbacked: bool) -> Step | None:

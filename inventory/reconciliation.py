@@ -45,14 +45,16 @@ class Reconciliation:
 
 _COMPARE = text(
     """
-    SELECT listing.id, listing.channel, listing.ref, listing.sku, listing.exposure AS expected,
+    SELECT listing.id, listing.channel, listing.ref, listing.sku, known.expected,
            seen.quantity AS observed,
            listing.unconfirmed_until IS NOT NULL AS in_doubt,
            listing.settling IS NOT NULL AS settling,
            EXISTS (SELECT FROM outbox WHERE outbox.sku = listing.sku) AS dirty
     FROM unnest(CAST(:ids AS bigint[]), CAST(:quantities AS int[])) AS seen (id, quantity)
-    JOIN listing ON listing.id = seen.id
-    WHERE listing.exposure IS DISTINCT FROM greatest(seen.quantity, 0)
+    JOIN listing ON listing.id = seen.id JOIN channel ON channel.code = listing.channel,
+    -- What a channel that asks first shows is no exposure: there the last number it confirmed is expected.
+    LATERAL (SELECT CASE WHEN channel.asks_first THEN listing.confirmed ELSE listing.exposure END) AS known (expected)
+    WHERE known.expected IS DISTINCT FROM greatest(seen.quantity, 0)
     ORDER BY listing.id
     """
 )

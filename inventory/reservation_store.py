@@ -102,6 +102,24 @@ def _expire(connection: Connection, shelf: Shelf, due: Mapping[str, set[str]], l
     end_reservations(connection, sorted(holders), ReservationStatus.EXPIRED, now=now)
 
 
+def lock_live_holds(connection: Connection, holders: Collection[str], *, now: datetime) -> set[str]:
+    """Lock those of these holds that still hold units."""
+    if not holders:
+        return set()
+    rows = connection.execute(
+        text(
+            "SELECT holder FROM reservation WHERE holder = ANY(:holders) AND kind = 'hold' AND status = 'live' "
+            "AND (expires_at IS NULL OR expires_at > :now) ORDER BY holder FOR NO KEY UPDATE"
+        ),
+        {"holders": sorted(set(holders)), "now": now},
+    )
+    return {row.holder for row in rows}
+
+
+def held_skus(connection: Connection, holders: Collection[str]) -> set[str]:
+    return set().union(*_skus_of(connection, holders).values()) if holders else set()
+
+
 def put_back(shelf: Shelf, holders: Collection[str], cause: Cause) -> None:
     """Everything these holders hold becomes available again."""
     for (holder, sku), lines in sorted(shelf.lines.items()):

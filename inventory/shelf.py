@@ -84,6 +84,17 @@ class Shelf:
             line.oversold += missing
         return missing
 
+    def hand_over(self, giver: str, taker: str, sku: str, units: int) -> int:
+        """Up to `units` that one holder holds become another's where they lie; returns how many. No unit moves."""
+        moved = 0
+        for location, line in sorted(self.lines.get((giver, sku), {}).items()):
+            part = min(units - moved, line.held)
+            if part > 0:
+                self._line(giver, sku, location).held -= part
+                self._line(taker, sku, location).held += part
+                moved += part
+        return moved
+
     def give_back(
         self,
         holder: str,

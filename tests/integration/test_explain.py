@@ -156,7 +156,7 @@ def test_what_the_command_prints(ledger: Engine, capsys: pytest.CaptureFixture[s
             text(
                 "INSERT INTO publication (listing_id, channel, sku, quantity, growth, status, inputs, policy_version, "
                 "key, reason, sent_at) SELECT id, channel, sku, 5, 0, 'sent', '{\"slice\": 5, \"components\": {}}', "
-                "'strict/1', 'k', '', now() FROM listing WHERE ref = 'CUP'"
+                "'strict/2', 'k', '', now() FROM listing WHERE ref = 'CUP'"
             )
         )
     assert command_line.run(["explain", "mug"]) == 0
@@ -165,7 +165,7 @@ def test_what_the_command_prints(ledger: Engine, capsys: pytest.CaptureFixture[s
         "= sellable",
         "order:web:2",
         "nowhere",
-        "strict/1",
+        "strict/2",
         "slice 5",
         "no verdict",
         "oversold",
@@ -175,4 +175,4 @@ def test_what_the_command_prints(ledger: Engine, capsys: pytest.CaptureFixture[s
     assert command_line.run(["explain", "CUP", "--json", "--last", "2"]) == 0
     plain = json.loads(capsys.readouterr().out)
     assert plain["availability"]["on_hand"] == 52
-    assert {one["policy_version"] for one in plain["publications"]} == {"strict/1"}
+    assert {one["policy_version"] for one in plain["publications"]} == {"strict/2"}

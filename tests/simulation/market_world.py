@@ -49,6 +49,7 @@ class Ordered:
     lines: list[tuple[int, str, int]]
     """(line number, listing ref, listing units)"""
     reversals: list[Reversed] = field(default_factory=list)
+    hold: str | None = None
 
     def open_units(self, line: int) -> int:
         ordered = next(quantity for number, _, quantity in self.lines if number == line)
@@ -169,21 +170,26 @@ class SimulatedShop:
         lines = []
         for ref in wanted:
             units = min(random.choice((1, 1, 1, 2, 3)), self.shown[ref])
-            if units:
-                self.shown[ref] -= units
+            if units > 0:
                 lines.append((self.world.number(), ref, units))
         if lines:
-            self._place(lines)
+            self._buy(lines)
 
-    def _place(self, lines: list[tuple[int, str, int]]) -> None:
+    def _buy(self, lines: list[tuple[int, str, int]]) -> None:
+        for _, ref, units in lines:
+            self.shown[ref] -= units
+        self._place(lines)
+
+    def _place(self, lines: list[tuple[int, str, int]], hold: str | None = None) -> Ordered:
         world = self.world
         late = world.random.uniform(0, SETTLE) if world.strikes("order visible late", 0.3) else 0.0
-        order = Ordered(world.number(), self.its_now(), self.its_now(), world.clock + late, lines)
+        order = Ordered(world.number(), self.its_now(), self.its_now(), world.clock + late, lines, hold=hold)
         self.orders[order.number] = order
         sold = ", ".join(f"{units} {ref}" for _, ref, units in lines)
         world.note(f"{self.code} sells {sold} as order {order.number}" + (f", hidden {late:.0f} s" if late else ""))
         for _, ref, units in lines:
             world.take(self.offers[ref].components, units, f"{units} {ref} at {self.code}")
+        return order
 
     def _cancel(self, order: Ordered) -> None:
         world = self.world
@@ -321,6 +327,7 @@ class SimulatedShop:
                 }
                 for one in order.reversals
             ],
+            **({"hold": order.hold} if order.hold else {}),
         }
 
 

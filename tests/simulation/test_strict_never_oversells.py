@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from asking_shop import PATIENCE, AskingShop
 from market_world import BEGIN, IN_DOUBT, LEASE, LIE, SETTLE, Died, Offer, SimulatedShop, World, sold_lines
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from adapters.database import create_engine
 from adapters.http import ChannelFault
@@ -22,6 +23,7 @@ from inventory.words import ChannelMode, WriteMode
 from tasks.publish import publish
 from tasks.pull import pull
 from tasks.runtime import Runtime
+from tasks.sweep import sweep
 
 SEEDS = int(os.environ.get("ONHAND_SEEDS", "12"))
 FIRST = int(os.environ.get("ONHAND_FIRST_SEED", "0"))
@@ -88,8 +90,19 @@ class Play:
                     ),
                 )  # fmt: skip
                 setup.add_listings(connection, code, [(one.ref, one.sku, one.units_per_listing) for one in offers])
+            if chance.random() < 0.5:
+                self._add_asking_shop(connection, [Offer(f"asks/{sku}", sku, 1, {sku: 1}) for sku in skus])
             lines = [(sku, "main", units) for sku, units in world.stock.items()]
             stock.receive(connection, lines, receipt="opening", now=BEGIN)
+
+    def _add_asking_shop(self, connection: Connection, offers: list[Offer]) -> None:
+        self.world.shops["asks"] = AskingShop(self.world, "asks", offers, self.engine)
+        asks = setup.ChannelSetup(
+            "asks", "imitated", WriteMode.ABSOLUTE, ("main",), mode=ChannelMode.LIVE, asks_first=True,
+            settle_seconds=SETTLE, in_doubt_seconds=IN_DOUBT, overlap_seconds=2 * LIE + SETTLE + 60,
+        )  # fmt: skip
+        setup.add_channel(connection, asks)
+        setup.add_listings(connection, "asks", [(one.ref, one.sku, 1) for one in offers])
 
     def pull(self, code: str, role: str = "puller") -> None:
         try:
@@ -108,6 +121,12 @@ class Play:
             )
         except Died:
             self._replace(role)
+
+    def sweep(self) -> None:
+        try:
+            sweep(self.runtimes["other"])
+        except Died:
+            self._replace("other")
 
     def _replace(self, role: str) -> None:
         self.deaths += 1
@@ -138,14 +157,16 @@ class Play:
                 if world.random.random() < 0.85:
                     self.pull(code)
             self.publish()
+            self.sweep()
             world.pass_time(world.random.choice((0.5, 3, 10, 25)))
             assert not world.oversold, world.oversold[0]
         world.calm = True
         world.note("calm")
         for _ in range(9):
-            world.pass_time(IN_DOUBT + SETTLE)
+            world.pass_time(max(IN_DOUBT + SETTLE, 2 * PATIENCE))
             for code in world.shops:
                 self.pull(code)
+            self.sweep()
             self.publish()
         assert not world.oversold, world.oversold[0]
 
@@ -157,7 +178,11 @@ class Play:
             assert sums.one()[1] == 0, "a unit is still thought oversold"
             assert rebuilding.compare(connection) == []
             listings = connection.execute(text("SELECT channel, ref, exposure, unconfirmed_until FROM listing")).all()
-            shown = {(code, ref): units for code, shop in self.world.shops.items() for ref, units in shop.shown.items()}
+            shown = {
+                (code, ref): 0 if isinstance(shop, AskingShop) else units
+                for code, shop in self.world.shops.items()
+                for ref, units in shop.shown.items()
+            }
             assert {(one.channel, one.ref): one.exposure for one in listings} == shown, "exposure is not what is live"
             assert [one for one in listings if one.unconfirmed_until] == []
             assert connection.execute(text("SELECT count(*) FROM outbox")).scalar_one() == 0
@@ -171,8 +196,12 @@ class Play:
             assert left == [], "units are stranded"
             for sku, held in market.stock.items():
                 if sku in self.world.stock:
+                    free = held.sellable(["main"])
                     offered = sum((one.exposure or 0) * one.components.get(sku, 0) for one in market.positions)
-                    assert offered <= held.sellable(["main"])
+                    assert offered <= free
+                    for one in market.positions:
+                        if one.asks_first and one.components == {sku: 1}:
+                            assert one.live == free - offered, "the pool does not show what is free"
 
 
 def plain_masks(suite: str, frame: object, parameters: object) -> gate.Verdict:

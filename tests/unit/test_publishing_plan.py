@@ -49,8 +49,9 @@ def markets(draw: some.DrawFn) -> Market:
     }
     positions = []
     for number in range(draw(some.integers(1, 5))):
-        exposure = draw(some.none() | some.integers(0, 6))
-        live = draw(some.none() | some.integers(0, exposure or 0))
+        asks_first = draw(some.sampled_from([False, False, True]))
+        exposure = 0 if asks_first else draw(some.none() | some.integers(0, 6))
+        live = draw(some.none() | some.integers(0, 9 if asks_first else exposure or 0))
         positions.append(
             position(
                 number,
@@ -62,6 +63,7 @@ def markets(draw: some.DrawFn) -> Market:
                 compare_and_set=draw(some.booleans()),
                 open=draw(some.sampled_from([True, True, True, False])),
                 cap=draw(some.none() | some.integers(0, 5)),
+                asks_first=asks_first,
             )
         )
     return Market(stock, positions)
@@ -128,7 +130,11 @@ def test_a_step_says_what_it_does(market: Market) -> None:
         assert step.quantity <= step.ceiling
         assert step.growth == 0 or step.raises or not one.compare_and_set
         assert (step.quantity > one.live) is step.raises
-        assert one.exposure + step.growth >= step.quantity, "a number on sale is never thought away"
+        if one.asks_first:
+            assert step.growth == step.fall == 0, "what it shows is no promise"
+            assert step.quantity <= max(0, market.room(one).units), "but there is that much beside what is promised"
+        else:
+            assert one.exposure + step.growth >= step.quantity, "a number on sale is never thought away"
 
 
 @settings(max_examples=200, deadline=None)
@@ -140,7 +146,9 @@ def test_plans_come_to_an_end(market: Market) -> None:
         if not steps:
             return
         market = done(market, [step for step in steps if step.raises is steps[0].raises])
-        settled = [replace(one, exposure=one.live) if one.live is not None else one for one in market.positions]
+        settled = [
+            one if one.live is None or one.asks_first else replace(one, exposure=one.live) for one in market.positions
+        ]
         market = Market(market.stock, settled)
     raise AssertionError(f"still {plan(market)}")
 
@@ -228,3 +236,35 @@ def test_who_may_sell_from_one_place_only_is_not_robbed_of_it() -> None:
     assert market.room(both).units == 0
     assert market.room(north).units == 0
     assert plan(Market(market.stock, [replace(north, exposure=0, live=0), both])) != []
+
+
+def test_the_pool_has_its_part_and_every_asking_channel_shows_all_of_it() -> None:
+    shops = [position(1), position(2, asks_first=True), position(3, asks_first=True)]
+    market = Market({"A": Stock({"north": 9})}, shops)
+    market = done(market, plan(market))
+    market = done(market, plan(market))
+    assert {one.channel: one.live for one in market.positions} == {"channel1": 3, "channel2": 6, "channel3": 6}
+    assert plan(market) == []
+
+
+def test_a_blind_channel_gives_when_the_pool_has_nothing() -> None:
+    market = Market({"A": Stock({"north": 4})}, [position(1, exposure=4), position(2, asks_first=True)])
+    [lower] = plan(market)
+    assert (lower.position.listing_id, lower.quantity) == (1, 2)
+    [shown] = plan(done(market, [lower]))
+    assert (shown.position.listing_id, shown.quantity, shown.growth) == (2, 2, 0)
+
+
+def test_the_pool_shows_nothing_while_somebody_may_sell_everything() -> None:
+    """Also when a listing was never read."""
+    blind = position(1, exposure=5, live=2)
+    assert [
+        step.quantity
+        for step in plan(Market({"A": Stock({"north": 4})}, [blind, position(2, asks_first=True, live=3)]))
+        if step.position.asks_first
+    ] == [0]
+    unknown = position(1, exposure=None, live=None)
+    assert [
+        step.quantity
+        for step in plan(Market({"A": Stock({"north": 4})}, [unknown, position(2, asks_first=True, live=3)]))
+    ] == [0]
