@@ -10,7 +10,8 @@ number is too high and somebody sells what is not there. So the two directions a
 it is for, or what its number is, or the number is more than there is); there is nothing to be sent *instead*, so
 it is held, a decrease too, and `safe_value_due` says when it has been held for too long.
 
-`block`: the rows may each look right while the batch as a whole cannot be believed. Raises wait for a person, and so
+`block`: the rows may each look right while the batch, or one channel's part of it, cannot be believed; the other
+channels' rows are as under `partial`. Of those that cannot be believed raises wait for a person, and so
 does what might be a raise because nobody knows what is live. Sound decreases go: at worst a sale is lost.
 Except that a mass of zeros is itself a way to fail (a feed that came back empty takes the shop off sale). So under
 the wipe guard a zero goes only if the ledger says on its own account that what is on sale now is not backed
@@ -48,12 +49,19 @@ def released(frame: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
     if not sound.any():
         # With a wrong schema no row is sound, and the columns that tell the direction may be missing.
         return frame.iloc[0:0]
+
+    def under(*rules: str) -> pd.Series:
+        """The rows that a blocking rule (one of these) holds for unbelievable."""
+        found = [label for label, ids in verdict.blocked_rows.items() if not rules or set(rules) & set(ids)]
+        return pd.Series(frame.index.isin(found), index=frame.index)
+
     lowering = lowers(frame) & (frame["previous"].notna() | safe_zero(frame))
     if verdict.status is Status.ERROR:
         lowering &= frame["must_lower"]
-    elif verdict.failed(WIPE_GUARD):
-        lowering &= (frame["quantity"] > 0) | frame["must_lower"]
-    going: pd.Series = lowering & sound
+        going: pd.Series = lowering & sound
+        return frame.loc[going]
+    lowering &= (frame["quantity"] > 0) | frame["must_lower"] | ~under(WIPE_GUARD)
+    going = sound & (lowering | ~under())
     return frame.loc[going]
 
 

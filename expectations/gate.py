@@ -77,7 +77,7 @@ def _failures(suite: Suite, frame: pd.DataFrame, parameters: Parameters) -> dict
     verdicts = _validate(batch, suite.rules, parameters, "BOOLEAN_ONLY")
     failing = [rule for rule in suite.rules if not verdicts[rule.id].success]
     failures: dict[str, list[int] | None] = {rule.id: None for rule in failing}
-    by_row = [rule for rule in failing if rule.scope is Scope.ROW]
+    by_row = [rule for rule in failing if rule.scope is not Scope.BATCH]
     if by_row:
         for rule_id, result in _validate(batch, by_row, parameters, LEAN).items():
             labels = result.result.get("unexpected_index_list")

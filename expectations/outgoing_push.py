@@ -18,7 +18,7 @@ from functools import partial
 import pandas as pd
 
 from expectations.frames import PUSH_COLUMNS
-from expectations.parameters import OutgoingPush
+from expectations.parameters import NOTHING_SHOWN, ChannelCounts, OutgoingPush
 from expectations.rule import Action, Derived, Scope, Suite, has_schema, limit, make_rule, seconds
 from inventory.words import ChannelMode, Severity
 
@@ -107,22 +107,28 @@ def _beyond_usual(frame: Frame, told: Told) -> pd.Series:
     return (frame["quantity"] - _usual_most(frame, told)).fillna(INFINITE)
 
 
-def _to_zero(frame: Frame, told: Told) -> pd.Series:
-    """1.0 for each listing that sells something now and is to go to zero; all 0 when the channel sells too little."""
-    if told.selling + told.zeroed < told.zero_rows:
-        return pd.Series(0.0, index=frame.index)
-    return ((frame["previous"] > 0) & (frame["quantity"] == 0)).astype("float64")
+def _beyond(frame: Frame, counted: pd.Series, most: Callable[[ChannelCounts], float], told: Told) -> pd.Series:
+    """For each row, by how many the counted rows of its channel exceed what is allowed there."""
+    allowed = {channel: most(told.counts.get(channel, NOTHING_SHOWN)) for channel in set(frame["channel"].dropna())}
+    found = counted.astype("float64").groupby(frame["channel"]).transform("sum")
+    return (found - frame["channel"].map(allowed)).astype("float64").fillna(0.0)
 
 
-def _zeros_left(told: Told) -> float:
-    """How many more of the channel's listings may go to zero. A wipe in many small batches is one wipe."""
-    return max(0.0, told.zero_share * (told.selling + told.zeroed) - told.zeroed)
+def _zeros_beyond(frame: Frame, told: Told) -> pd.Series:
+    """Listings that sell something now and are to go to zero. A wipe in many small batches is one wipe."""
+
+    def left(counts: ChannelCounts) -> float:
+        sold = counts.selling + counts.zeroed
+        return max(0.0, told.zero_share * sold - counts.zeroed) if sold >= told.zero_rows else INFINITE
+
+    return _beyond(frame, (frame["previous"] > 0) & (frame["quantity"] == 0), left, told)
 
 
-def _changed(frame: Frame, told: Told) -> pd.Series:
-    if told.listings < told.changed_rows:
-        return pd.Series(0.0, index=frame.index)
-    return (~(frame["quantity"] == frame["previous"])).astype("float64")
+def _changes_beyond(frame: Frame, told: Told) -> pd.Series:
+    def usual(counts: ChannelCounts) -> float:
+        return told.changed_share * counts.listings if counts.listings >= told.changed_rows else INFINITE
+
+    return _beyond(frame, ~(frame["quantity"] == frame["previous"]), usual, told)
 
 
 ROW_RULES = (
@@ -233,17 +239,17 @@ BATCH_RULES = (
     ),
     _rule(
         WIPE_GUARD, "listings that sell something do not go to zero in a mass: that is a fault more often than true",
-        lambda frame, told: bool(_to_zero(frame, told).sum() <= _zeros_left(told)),
-        "ExpectColumnSumToBeBetween", lambda told: {"column": "_to_zero", "max_value": _zeros_left(told)},
-        columns=("quantity", "previous"), derive={"_to_zero": _to_zero}, action=Action.BLOCK, scope=Scope.BATCH,
+        lambda frame, told: _zeros_beyond(frame, told) <= 0,
+        "ExpectColumnValuesToBeBetween", lambda told: {"column": "_zeros_beyond", "max_value": 0},
+        columns=("channel", "quantity", "previous"), derive={"_zeros_beyond": _zeros_beyond},
+        action=Action.BLOCK, scope=Scope.CHANNEL,
     ),
     _rule(
         "PSH-104", "no more of the channel's listings change at once than usual",
-        lambda frame, told: bool(_changed(frame, told).sum() <= told.changed_share * told.listings),
-        "ExpectColumnSumToBeBetween",
-        lambda told: {"column": "_changed", "max_value": told.changed_share * told.listings},
-        columns=("quantity", "previous"), derive={"_changed": _changed},
-        action=Action.WARN, severity=Severity.WARNING, scope=Scope.BATCH,
+        lambda frame, told: _changes_beyond(frame, told) <= 0,
+        "ExpectColumnValuesToBeBetween", lambda told: {"column": "_changes_beyond", "max_value": 0},
+        columns=("channel", "quantity", "previous"), derive={"_changes_beyond": _changes_beyond},
+        action=Action.WARN, severity=Severity.WARNING, scope=Scope.CHANNEL,
     ),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ Every value is needed. A limit that is None would silently judge nothing, so `re
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +28,9 @@ class Parameters:
         """Raise `MissingBaseline` unless each value can be compared with."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, datetime):
+            if isinstance(value, Mapping):
+                ok = all(isinstance(one, ChannelCounts) and one.usable() for one in value.values())
+            elif isinstance(value, datetime):
                 ok = value.utcoffset() is not None
             elif isinstance(value, timedelta):
                 ok = value >= timedelta(0)
@@ -56,13 +59,27 @@ class OrdersPulled(Parameters):
 
 
 @dataclass(frozen=True, slots=True)
-class OutgoingPush(Parameters):
+class ChannelCounts:
+    """What one channel shows at present, in listings."""
+
     listings: int
-    """Listings live on the channel: what the share of changes is a share of."""
+    """Live on the channel: what the share of changes is a share of."""
     selling: int
-    """Listings of the channel that show more than zero now."""
+    """Show more than zero now."""
     zeroed: int
-    """Listings of the channel that a push took to zero lately and that are there still."""
+    """A push took them to zero lately, and they are there still."""
+
+    def usable(self) -> bool:
+        return all(type(count) is int and count >= 0 for count in (self.listings, self.selling, self.zeroed))
+
+
+NOTHING_SHOWN = ChannelCounts(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingPush(Parameters):
+    counts: Mapping[str, ChannelCounts] = dataclasses.field(default_factory=dict)
+    """By channel; a channel that is not in it shows nothing, so that its shares are not judged."""
     max_age: timedelta = timedelta(seconds=60)
     skew: timedelta = timedelta(seconds=5)
     """How far a row's `computed_at` may be ahead of `now` (two processes, one stack)."""
@@ -76,3 +93,28 @@ class OutgoingPush(Parameters):
     changed_share: float = 0.5
     changed_rows: int = 20
     """The share of changed listings is judged on channels with at least so many listings."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingMap(Parameters):
+    units_limit: int = 10_000
+    """Units that one listing sells at most."""
+    max_rows: int = 1_000_000
+    unknown_share: float = 0.5
+    unknown_rows: int = 10
+    """The share of unknown SKUs is judged from so many rows on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StockBalances(Parameters):
+    quantity_limit: int = 1_000_000
+    """Units of one SKU at one location."""
+    outlier_quantity: int = 10_000
+    max_rows: int = 200_000
+    unknown_share: float = 0.2
+    unknown_rows: int = 10
+    """Shares are judged from so many rows on."""
+    change_share: float = 0.5
+    compared_units: int = 20
+    """The change of the whole is judged where the ledger has so many units in it."""
+    zero_share: float = 0.5

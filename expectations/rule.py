@@ -16,12 +16,15 @@ from inventory.words import Severity
 
 class Scope(StrEnum):
     ROW = "row"
+    CHANNEL = "channel"
+    """All rows of one channel, among those of others in the batch."""
     BATCH = "batch"
 
 
 class Action(StrEnum):
     BLOCK = "block"
-    """The whole batch waits for a person (the gate knows direction: see `expectations.directions`)."""
+    """The whole batch, or all of the channel, waits for a person (the gate knows direction: see
+    `expectations.directions`)."""
     QUARANTINE = "quarantine"
     """The row is held back and named; the rest goes."""
     WARN = "warn"
@@ -49,7 +52,8 @@ class Rule:
     """The columns of the frame that it judges."""
     why: str
     ok: Mask
-    """(frame, parameters) → one bool a row that holds (scope row), or one bool (scope batch)."""
+    """(frame, parameters) → one bool a row that holds (scope row; scope channel, the same for all rows of a
+    channel), or one bool (scope batch)."""
     kind: str
     """The class in `great_expectations.expectations`."""
     arguments: Callable[[Any], Mapping[str, Any]]

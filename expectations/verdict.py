@@ -17,7 +17,7 @@ class Status(StrEnum):
     PARTIAL = "partial"
     """Some rows are quarantined; the others go."""
     BLOCK = "block"
-    """The batch as a whole is not to be believed; a person decides."""
+    """The batch as a whole, or one channel's part of it, is not to be believed; a person decides."""
     ERROR = "error"
     """There is no verdict, which is a failure of the gate and says nothing about the data."""
 
@@ -59,6 +59,8 @@ class Verdict:
     """Why there is no verdict."""
     warned_rows: dict[int, list[str]] = field(default_factory=dict)
     """Row label → the ids of the warning and informing rules that it fails. These rows are not held."""
+    blocked_rows: dict[int, list[str]] = field(default_factory=dict)
+    """Row label → the ids of the blocking rules under which it is, because its batch or its channel fails them."""
 
     def failed(self, rule_id: str) -> bool:
         return any(finding.rule_id == rule_id for finding in self.findings)
@@ -114,16 +116,18 @@ def judged(suite: Suite, frame: pd.DataFrame, failures: dict[str, list[int] | No
     failed: dict[int, list[str]] = {}
     warned: dict[int, list[str]] = {}
     findings = []
-    blocked = False
+    blocked_rows: dict[int, list[str]] = {}
     for rule in suite.rules:
         if rule.id not in failures:
             continue
         labels = failures[rule.id]
         findings.append(finding_of(rule, labels, frame))
-        blocked = blocked or rule.action is Action.BLOCK
-        if rule.scope is Scope.ROW:
-            into = failed if rule.action is Action.QUARANTINE else warned
+        if rule.scope is not Scope.BATCH:
+            into = {Action.QUARANTINE: failed, Action.BLOCK: blocked_rows}.get(rule.action, warned)
             for label in labels or ():
                 into.setdefault(label, []).append(rule.id)
-    status = Status.BLOCK if blocked else Status.PARTIAL if failed else Status.PASS
-    return Verdict(suite.name, status, len(frame), tuple(findings), failed, duration_ms, "", warned)
+        elif rule.action is Action.BLOCK:
+            for label in frame.index.tolist():
+                blocked_rows.setdefault(label, []).append(rule.id)
+    status = Status.BLOCK if blocked_rows else Status.PARTIAL if failed else Status.PASS
+    return Verdict(suite.name, status, len(frame), tuple(findings), failed, duration_ms, "", warned, blocked_rows)

@@ -1,5 +1,6 @@
 """The state of each channel: mode, watermark, when it was last read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -91,17 +92,18 @@ class ShownCounts:
     zeroed: int
 
 
-def shown_counts(connection: Connection, code: str, *, since: datetime) -> ShownCounts:
-    row = connection.execute(
+def shown_counts(connection: Connection, codes: Sequence[str], *, since: datetime) -> dict[str, ShownCounts]:
+    """By channel; those without listings are left out."""
+    rows = connection.execute(
         text(
             """
-            SELECT count(*) AS listings,
+            SELECT channel, count(*) AS listings,
                    count(*) FILTER (WHERE observed > 0) AS selling,
                    count(*) FILTER (WHERE published = 0 AND published_at > :since
                                       AND coalesce(observed, 0) <= 0) AS zeroed
-            FROM listing WHERE channel = :code
+            FROM listing WHERE channel = ANY(:codes) GROUP BY channel
             """
         ),
-        {"code": code, "since": since},
-    ).one()
-    return ShownCounts(row.listings, row.selling, row.zeroed)
+        {"codes": list(codes), "since": since},
+    )
+    return {row.channel: ShownCounts(row.listings, row.selling, row.zeroed) for row in rows}

@@ -1,7 +1,6 @@
 """The gate in front of every push: which of the planned numbers may leave."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from sqlalchemy import Connection, text
 from adapters.database import in_transaction, unit_of_work
 from expectations import gate
 from expectations.frames import push_frame
-from expectations.parameters import OutgoingPush
+from expectations.parameters import ChannelCounts, OutgoingPush
 from expectations.verdict import Status, Verdict
 from inventory.channels import shown_counts
 from inventory.gate_log import HeldRow, hold_rows, open_rows, release_rows
@@ -58,36 +57,48 @@ def _closed(step: Step) -> Step:
 
 
 def judge(runtime: Runtime, steps: Sequence[Step], *, computed_at: datetime) -> Judged:
-    """Judge the steps, channel by channel; note the verdicts and what they hold back.
+    """Judge the steps of all channels as one batch (the gate costs the same for ten rows and for a thousand); note
+    the verdict and what it holds back.
 
     `computed_at`: when the ledger was read for them.
     """
-    judged = Judged()
-    by_channel: dict[str, list[Step]] = defaultdict(list)
-    for step in steps:
-        by_channel[step.position.channel].append(step)
-    for channel, planned in by_channel.items():
+    channels = sorted({step.position.channel for step in steps})
+    verdict, going = weigh(runtime, steps, computed_at=computed_at)
+
+    def work(connection: Connection) -> int:
         now = runtime.now()
-        with unit_of_work(runtime.engine) as connection:
-            parameters = _parameters(connection, channel, now)
-        frame = _frame(planned, computed_at)
-        verdict = runtime.check(SUITE, frame, parameters)
-        going = set(gate.released(frame, verdict).index)
-        released = [step for label, step in enumerate(planned) if label in going]
-        held = [(label, step) for label, step in enumerate(planned) if label not in going]
-        judged.released += released
-        judged.held += [step for _, step in held]
+        run = record(connection, ",".join(channels), verdict, now)
+        for channel in channels:
+            _note(connection, channel, _part(steps, channel), verdict, going, now)
+        return run
 
-        def note(connection: Connection) -> int:
-            return _note(connection, channel, frame, verdict, released, held, runtime.now())  # noqa: B023
-
-        judged.gate_runs[channel] = in_transaction(runtime.engine, note)
-    return judged
+    run = in_transaction(runtime.engine, work)
+    return Judged(
+        [step for label, step in enumerate(steps) if label in going],
+        [step for label, step in enumerate(steps) if label not in going],
+        dict.fromkeys(channels, run),
+    )
 
 
-def _parameters(connection: Connection, channel: str, now: datetime) -> OutgoingPush:
-    counts = shown_counts(connection, channel, since=now - WIPE_WINDOW)
-    return OutgoingPush(now=now, listings=counts.listings, selling=counts.selling, zeroed=counts.zeroed)
+def weigh(runtime: Runtime, steps: Sequence[Step], *, computed_at: datetime) -> tuple[Verdict, set[int]]:
+    """What the gate says of the steps, and the labels (positions) of those that may leave. Notes nothing."""
+    channels = sorted({step.position.channel for step in steps})
+    with unit_of_work(runtime.engine) as connection:
+        parameters = _parameters(connection, channels, runtime.now())
+    frame = _frame(steps, computed_at)
+    verdict = runtime.check(SUITE, frame, parameters)
+    return verdict, set(gate.released(frame, verdict).index)
+
+
+def _part(steps: Sequence[Step], channel: str) -> list[tuple[int, Step]]:
+    return [(label, step) for label, step in enumerate(steps) if step.position.channel == channel]
+
+
+def _parameters(connection: Connection, channels: Sequence[str], now: datetime) -> OutgoingPush:
+    shown = shown_counts(connection, channels, since=now - WIPE_WINDOW)
+    return OutgoingPush(
+        now, {code: ChannelCounts(one.listings, one.selling, one.zeroed) for code, one in shown.items()}
+    )
 
 
 def still_sound(connection: Connection, steps: Sequence[Step], *, now: datetime) -> set[int]:
@@ -98,8 +109,8 @@ def still_sound(connection: Connection, steps: Sequence[Step], *, now: datetime)
     if not steps:
         return set()
     frame = _frame(steps, now)
-    # Of the batch rules, nothing is asked here: the batch has been judged.
-    verdict = gate.recheck(SUITE, frame, OutgoingPush(now=now, listings=len(steps), selling=0, zeroed=0))
+    # Of the batches and the channels as a whole, nothing is asked here: they have been judged.
+    verdict = gate.recheck(SUITE, frame, OutgoingPush(now))
     return {steps[label].position.listing_id for label in verdict.failed_rows}
 
 
@@ -136,17 +147,18 @@ def _row(step: Step, computed_at: datetime) -> dict[str, Any]:
 def _note(
     connection: Connection,
     channel: str,
-    frame: pd.DataFrame,
+    steps: Sequence[tuple[int, Step]],
     verdict: Verdict,
-    released: Sequence[Step],
-    held: Sequence[tuple[int, Step]],
+    going: Collection[int],
     now: datetime,
-) -> int:
-    run = record(connection, channel, verdict, now)
+) -> None:
+    """What the verdict means for one channel. `steps` are those of the channel by their label in the frame."""
+    released = [step for label, step in steps if label in going]
+    held = [(label, step) for label, step in steps if label not in going]
     why = {finding.rule_id: finding.why for finding in verdict.findings}
     rows = []
     for label, step in held:
-        rules = verdict.failed_rows.get(label) or [finding.rule_id for finding in verdict.findings]
+        rules = verdict.failed_rows.get(label) or verdict.blocked_rows.get(label) or []
         rows.append(
             HeldRow(
                 row_key=f"{channel}/{step.position.ref}",
@@ -159,20 +171,19 @@ def _note(
     release_rows(connection, SUITE, [f"{channel}/{step.position.ref}" for step in released], now=now)
     _mark(connection, [step.position.listing_id for _, step in held], released, now)
     subject = f"{SUITE}/{channel}"
-    if verdict.status in (Status.BLOCK, Status.ERROR):
+    if verdict.status is Status.ERROR or any(label in verdict.blocked_rows for label, _ in steps):
         message = f"the push to {channel} is held back, but what protects from overselling goes: {verdict.summary()}"
         incident = NewIncident(IncidentKind.BATCH_BLOCKED, Severity.CRITICAL, subject, message)
         open_incidents(connection, [incident], now=now)
-    else:
-        resolve_incidents(connection, IncidentKind.BATCH_BLOCKED, [subject], now=now)
-    if held and verdict.status is Status.PARTIAL:
+        return
+    resolve_incidents(connection, IncidentKind.BATCH_BLOCKED, [subject], now=now)
+    if held:
         message = f"{len(held)} numbers for {channel} are held back: {verdict.summary()}"
         detail = {"keys": [row.row_key for row in rows[:20]]}
         incident = NewIncident(IncidentKind.QUARANTINED_ROWS, Severity.WARNING, subject, message, detail)
         open_incidents(connection, [incident], now=now)
-    elif not held and open_rows(connection, SUITE, channel) == 0:
+    elif open_rows(connection, SUITE, channel) == 0:
         resolve_incidents(connection, IncidentKind.QUARANTINED_ROWS, [subject], now=now)
-    return run
 
 
 def _mark(connection: Connection, held: Sequence[int], released: Sequence[Step], now: datetime) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from expectations.frames import orders_frame, push_frame
-from expectations.parameters import OrdersPulled, OutgoingPush
+from expectations.parameters import ChannelCounts, ListingMap, OrdersPulled, OutgoingPush, Parameters, StockBalances
+from expectations.seller_frames import BalanceRow, MappingRow, balances_frame, mapping_frame
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -18,7 +19,11 @@ def orders_told(**changes: Any) -> OrdersPulled:
 
 
 def push_told(**changes: Any) -> OutgoingPush:
-    return OutgoingPush(**({"now": NOW, "listings": 1000, "selling": 20, "zeroed": 0} | changes))
+    """`listings`, `selling` and `zeroed` are those of every channel of the samples."""
+    counts = {"listings": 1000, "selling": 20, "zeroed": 0}
+    counts |= {name: changes.pop(name) for name in counts if name in changes}
+    channels = {name: ChannelCounts(**counts) for name in ("shop", "other")}
+    return OutgoingPush(**({"now": NOW, "counts": channels} | changes))
 
 
 def line(number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -83,3 +88,39 @@ def row(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 def sound_push(count: int = 6) -> pd.DataFrame:
     return push_frame([row(number) for number in range(count)])
+
+
+def mapping(number: int = 1, **changes: Any) -> MappingRow:
+    given = {"row": number + 2, "channel": "shop", "listing_ref": f"ref-{number}", "sku": f"SKU-{number}",
+             "units": "1", "listed": True, "ours": True, "unchanged": True}  # fmt: skip
+    return MappingRow(**(given | changes))
+
+
+def balance(number: int = 1, **changes: Any) -> BalanceRow:
+    given = {"row": number + 2, "sku": f"SKU-{number}", "location": "main", "quantity": "5", "sku_known": True,
+             "stocked": True, "location_known": True, "first": True, "prior": 4.0, "available": 4}  # fmt: skip
+    return BalanceRow(**(given | changes))
+
+
+def sound(suite: str, rows: int = 6) -> pd.DataFrame:
+    match suite:
+        case "orders_pulled":
+            return sound_orders(rows // 2)
+        case "outgoing_push":
+            return sound_push(rows)
+        case "listing_map":
+            return mapping_frame(mapping(number) for number in range(rows))
+        case _:
+            return balances_frame(balance(number) for number in range(rows))
+
+
+def told(suite: str, **changes: Any) -> Parameters:
+    match suite:
+        case "orders_pulled":
+            return orders_told(**changes)
+        case "outgoing_push":
+            return push_told(**changes)
+        case "listing_map":
+            return ListingMap(**({"now": NOW} | changes))
+        case _:
+            return StockBalances(**({"now": NOW} | changes))

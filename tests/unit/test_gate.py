@@ -21,7 +21,7 @@ from gate_samples import NOW, document, line, orders, orders_told, push_told, ro
 from expectations import gate, rules
 from expectations.frames import push_frame
 from expectations.gate import check, recheck
-from expectations.parameters import NO_WATERMARK, MissingBaseline, OrdersPulled, OutgoingPush
+from expectations.parameters import NO_WATERMARK, ChannelCounts, MissingBaseline, OrdersPulled, OutgoingPush
 from expectations.rule import Action
 from expectations.verdict import Status, Verdict
 
@@ -272,7 +272,7 @@ def test_threads_do_not_mix_their_verdicts() -> None:
 
 
 def test_a_push_told_nothing_extra_uses_the_documented_limits() -> None:
-    told = OutgoingPush(NOW, 10, 10, 0)
+    told = OutgoingPush(NOW, {"shop": ChannelCounts(10, 10, 0)})
     assert (told.max_age, told.vendor_maximum, told.zero_share) == (timedelta(seconds=60), 10**9, 0.5)
     pulled = OrdersPulled(NOW, NOW)
     assert (pulled.quantity_limit, pulled.skew, pulled.failing_share) == (100_000, timedelta(minutes=5), 0.5)

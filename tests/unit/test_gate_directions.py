@@ -73,6 +73,14 @@ def test_under_the_wipe_guard_only_an_unbacked_listing_goes_to_zero() -> None:
     assert gone(frame, verdict) == [1, 5, 7, 9]
 
 
+def test_a_channel_that_is_wiped_does_not_hold_up_the_others() -> None:
+    wiped = [row(number, quantity=0) for number in range(30)]
+    well = [row(100 + number, channel="other", quantity=(5, 1, 0)[number]) for number in range(3)]
+    frame, verdict = judged([*wiped, *well])
+    assert verdict.status is Status.BLOCK and set(verdict.blocked_rows) == set(range(30))
+    assert gone(frame, verdict) == [30, 31, 32]
+
+
 def test_a_true_sell_out_goes_through_although_the_guard_blocks() -> None:
     """Stock is gone, the ledger knows it, and the shop must hear it at once."""
     frame, verdict = judged([row(number, quantity=0) | UNBACKED for number in range(30)])
@@ -87,7 +95,7 @@ def test_without_a_verdict_only_unbacked_listings_are_lowered(told: dict[str, An
 
 def test_without_the_time_nothing_is_fresh_and_nothing_leaves() -> None:
     frame = push_frame(MIXED)
-    verdict = check("outgoing_push", frame, OutgoingPush(now=None, listings=10, selling=10, zeroed=0))  # type: ignore[arg-type]
+    verdict = check("outgoing_push", frame, OutgoingPush(now=None))  # type: ignore[arg-type]
     assert verdict.status is Status.ERROR and gone(frame, verdict) == []
 
 
