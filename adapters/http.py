@@ -19,6 +19,8 @@ from typing import Any
 import httpx
 
 MAX_BYTES = 32 * 1024 * 1024
+NO_CONTENT = frozenset({202, 204, 205})
+"""These may be answered without a body (RFC 9110, 15.3); any other without one was cut short."""
 DEADLINE_TIMEOUTS = 3
 """An answer that drips is given up after this many times the client's time-out."""
 
@@ -85,6 +87,15 @@ class Answer:
     body: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A 2xx answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
 def make_client(
     *,
     base_url: str,
@@ -114,19 +125,43 @@ def call(
     *,
     writes: bool,
     json: Any = None,
+    form: Mapping[str, str] | None = None,
     params: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Answer:
     """One request, one answer, no retry. Raises `ChannelFault` for everything else.
 
     `writes` says that the request can change something at the vendor: then a fault after the request
-    may have left is UNKNOWN, where a read would simply be RETRY or MALFORMED.
+    may have left is UNKNOWN, where a read would simply be RETRY or MALFORMED. `form` is sent as an HTML form is.
     """
-    outcome = _exchange(client, channel, method, path, writes=writes, json=json, params=params, max_bytes=max_bytes)
+    sent = {"json": json, "data": form, "params": params, "headers": headers}
+    raw = _exchange(client, channel, method, path, writes=writes, sent=sent, max_bytes=max_bytes)
+    label = f"{method} {path.partition('?')[0]}"
+    outcome = raw if isinstance(raw, ChannelFault) else _read(raw, channel, label, writes=writes)
     # Raised here and not where it was caught: a chained httpx error can quote a header or a URL.
     if isinstance(outcome, ChannelFault):
         raise outcome
     return outcome
+
+
+def transfer(
+    client: httpx.Client,
+    channel: str,
+    method: str,
+    url: str,
+    *,
+    writes: bool,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> bytes:
+    """As `call`, for a document that is bytes, sent or fetched; `url` may be signed for this one time."""
+    sent = {"content": content, "headers": headers}
+    outcome = _exchange(client, channel, method, url, writes=writes, sent=sent, max_bytes=max_bytes)
+    if isinstance(outcome, ChannelFault):
+        raise outcome
+    return outcome.content
 
 
 def resolve(status: int, *, writes: bool, has_retry_after: bool) -> Resolution:
@@ -147,14 +182,13 @@ def _exchange(
     path: str,
     *,
     writes: bool,
-    json: Any,
-    params: Mapping[str, Any] | None,
+    sent: Mapping[str, Any],
     max_bytes: int,
-) -> Answer | ChannelFault:
+) -> _Raw | ChannelFault:
     label = f"{method} {path.partition('?')[0]}"
     unreadable = Resolution.UNKNOWN if writes else Resolution.MALFORMED
     try:
-        with client.stream(method, path, json=json, params=params) as response:
+        with client.stream(method, path, **sent) as response:
             content = _body(response, max_bytes, DEADLINE_TIMEOUTS * (client.timeout.read or 60.0))
             status, headers = response.status_code, dict(response.headers)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -174,11 +208,18 @@ def _exchange(
         return ChannelFault(channel, resolution, what, retry_after=after, status=status, code=code)
     if content is None:
         return ChannelFault(channel, unreadable, f"{label} answered too much or too slowly", status=status)
+    return _Raw(status, headers, content)
+
+
+def _read(raw: _Raw, channel: str, label: str, *, writes: bool) -> Answer | ChannelFault:
+    if raw.status in NO_CONTENT and not raw.content:
+        return Answer(raw.status, raw.headers, None)
     try:
-        return Answer(status, headers, _parse(content))
+        return Answer(raw.status, raw.headers, _parse(raw.content))
     except (ValueError, RecursionError):
-        kind = "HTML" if content.lstrip()[:1] == b"<" else "no valid JSON"
-        return ChannelFault(channel, unreadable, f"{label} answered {kind}", status=status)
+        unreadable = Resolution.UNKNOWN if writes else Resolution.MALFORMED
+        kind = "HTML" if raw.content.lstrip()[:1] == b"<" else "no valid JSON"
+        return ChannelFault(channel, unreadable, f"{label} answered {kind}", status=raw.status)
 
 
 def _body(response: httpx.Response, max_bytes: int, deadline_s: float) -> bytes | None:
@@ -203,12 +244,18 @@ def _refuse_constant(name: str) -> None:
 
 
 def _vendor_code(content: bytes | None) -> str | None:
-    """The value of `code` in an error body, when it is a plain word: it can hold no personal data."""
+    """The value of `code` in an error body, or of the first of its `errors` or `error`, when it is a plain word:
+    it can hold no personal data."""
     try:
         body = _parse(content or b"")
     except (ValueError, RecursionError):
         return None
-    code = body.get("code") if isinstance(body, dict) else None
+    code = body.get("code", body.get("error")) if isinstance(body, dict) else None
+    errors = body.get("errors") if isinstance(body, dict) else None
+    if code is None and isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        code = errors[0].get("code", errors[0].get("errorId"))
+    if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 10**12:
+        return str(code)
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", code) else None
 
 

@@ -59,6 +59,16 @@ class Settings(BaseSettings):
     """Connections that one process keeps at most, each way (kept, and more under load)."""
     channels_file: Path = Path("channels.toml")
     """The sales channels (see `adapters.channels.registry`); a relative path counts from the project's root."""
+    reservation_ttl_seconds: int = Field(default=900, ge=1, le=86400)
+    """How long a hold of the reservation API lasts when its channel does not say."""
+    reservation_longest_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
+    """No channel may ask for a longer one."""
+    webhook_max_bytes: int = Field(default=1024 * 1024, ge=1024, le=16 * 1024 * 1024)
+    """A webhook with a larger body is refused."""
+    webhook_replay_seconds: float = Field(default=300, ge=10, le=86400)
+    """A webhook whose signed time is further away than this is refused, where the vendor signs a time."""
+    notices_kept_days: float = Field(default=30, ge=1, le=3650)
+    """How long a notice that was read is kept; so long a repeated message is known as one."""
     slack_webhook_url: SecretStr | None = None
     """Incoming webhook for alerts. None: alerts are stored and logged only."""
 

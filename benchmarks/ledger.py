@@ -18,7 +18,8 @@ from adapters.database import create_engine as create_ledger_engine
 from adapters.database import migrate
 from adapters.embedded_postgres import EmbeddedPostgres
 from inventory import setup
-from inventory.reservations import HoldRequest, release, reserve
+from inventory.hold_terms import release
+from inventory.reservations import HoldRequest, reserve
 from inventory.stock import receive
 from inventory.words import WriteMode
 

@@ -10,8 +10,9 @@ from adapters.database import in_transaction
 from benchmarks.audit import audit
 from benchmarks.clients import Load, orders_of
 from benchmarks.ledger import BLIND, POOL, now, open_ledger
+from inventory.hold_terms import expire
 from inventory.orders import Sale, SaleLine, apply_sales
-from inventory.reservations import HoldRequest, expire, reserve
+from inventory.reservations import HoldRequest, reserve
 
 CHUNK = 1000
 """Holds that one transaction of the sweeper ends: more would keep live orders waiting for as long as it lasts."""

@@ -1,11 +1,13 @@
 """The registry of every rule: the single source that the gate, the masks, the tests and the docs read."""
 
-from expectations import orders_pulled, outgoing_push
+from expectations import listing_map, orders_pulled, outgoing_push, stock_balances
 from expectations.rule import Action, Rule, Scope, Suite
 
 __all__ = ["RULES", "SUITES", "Action", "Rule", "Scope", "Suite", "rules_of", "suite_named"]
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (orders_pulled.SUITE, outgoing_push.SUITE)}
+SUITES: dict[str, Suite] = {
+    suite.name: suite for suite in (orders_pulled.SUITE, outgoing_push.SUITE, listing_map.SUITE, stock_balances.SUITE)
+}
 
 RULES: tuple[Rule, ...] = tuple(rule for suite in SUITES.values() for rule in suite.rules)
 

@@ -1,9 +1,13 @@
 """Release the holds that are past their time."""
 
+from datetime import timedelta
+
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
+from adapters.settings import settings
 from flows.forms import EverySeconds, Minutes
+from tasks.noticed import clear_old
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
@@ -13,6 +17,8 @@ from tasks.sweep import sweep
 
 @task(task_run_name="sweep-for-{seconds:.0f}s", **RETRIES)
 def sweep_for(seconds: float, every_seconds: float) -> int:
+    """Also deletes the notices that were read long ago."""
+    clear_old(runtime(), timedelta(days=settings().notices_kept_days))
     return sum(sweep(runtime()) for _ in beats(seconds, every_seconds))
 
 

@@ -41,3 +41,26 @@ Actor = Annotated[
         max_length=80,
     ),
 ]
+AnyChannel = Annotated[
+    str,
+    shown(
+        "Channel",
+        "Code of the channel, as in channels.toml; empty: all of them",
+        pattern=r"^([a-z][a-z0-9-]{0,30})?$",
+        examples=["shopify", "website"],
+    ),
+]
+Person = Annotated[str, shown("Your name", "Kept with the change", min_length=1, max_length=80, pattern=r"\S")]
+Reason = Annotated[str, shown("Reason", "Why; people will read it later", min_length=3, max_length=500, pattern=r"\S")]
+DryRun = Annotated[bool, shown("Dry run", "On: only show what would be written. Off: write it")]
+
+
+def csv_field(title: str, columns: str, more: str = "", *, needed: bool = True) -> Any:
+    """A seller's table: pasted, or by name."""
+    return shown(
+        title,
+        f"Paste the lines here, the first one: {columns}. Or the path of a .csv file on the worker's machine (a "
+        f"relative one counts from the data folder); more than 500 KB only so{more}",
+        min_length=1 if needed else 0,
+        max_length=500_000,
+    )

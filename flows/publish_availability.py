@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
+from adapters.wakeups import PUBLISH, Wakeups
 from expectations import gate
 from flows.forms import EverySeconds, Minutes, shown
 from tasks.policies import RETRIES
@@ -18,13 +19,15 @@ SkuLimit = Annotated[int, shown("SKUs at a time", "How many SKUs one pass takes 
 
 @task(task_run_name="publish-for-{seconds:.0f}s", **RETRIES)
 def publish_for(seconds: float, every_seconds: float, limit: int) -> list[PublishReport]:
-    """Publish what is dirty, again and again for `seconds`; the passes that had something to do."""
+    """Publish what is dirty for `seconds`: every `every_seconds`, and whenever somebody says that stock changed.
+    Returns the passes that had something to do."""
     reports = []
-    for _ in beats(seconds, every_seconds):
-        while (report := publish(runtime(), limit=limit)).claimed:
-            reports.append(report)
-            if report.finished < report.claimed:
-                break  # what is left comes due later
+    with Wakeups(runtime().engine, [PUBLISH]) as wakeups:
+        for _ in beats(seconds, every_seconds, wakeups.wait):
+            while (report := publish(runtime(), limit=limit)).claimed:
+                reports.append(report)
+                if report.finished < report.claimed:
+                    break  # what is left comes due later
     return reports
 
 

@@ -10,21 +10,33 @@ Nothing here decides about stock. Two of these in two processes are correct, bec
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from enum import Enum
 from queue import Empty, SimpleQueue
 from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from inventory.hold_terms import HoldChange, HoldChanged, change_holds, check_change
 from inventory.reservations import HoldRequest, HoldResult, check, reserve
 
-Work = Callable[[Connection], list[HoldResult]]
-Transaction = Callable[[Work], list[HoldResult]]
+
+class Request(Protocol):
+    @property
+    def holder(self) -> str: ...
+
+
+Asked = TypeVar("Asked", bound=Request)
+Answered = TypeVar("Answered")
+
+Work = Callable[[Connection], list[Answered]]
+Transaction = Callable[[Work[Answered]], list[Answered]]
 """Runs the work in a transaction of its own, and commits before it returns; it may run the work again."""
 
 LARGEST = 256
@@ -45,32 +57,42 @@ class InDoubt(RuntimeError):
     """No answer came; the hold may exist or not. Asking again with the same key tells, and does nothing twice."""
 
 
-_Waiting = tuple[HoldRequest, "Future[HoldResult]"]
+_Waiting = tuple[Asked, Future[Answered]]
 
 
 class _Nobody(Enum):
     CAME = 0
 
 
-class Batcher:
+class AnyBatcher(ABC, Generic[Asked, Answered]):
     """`submit` from any number of threads; `enqueue` from an event loop. Close it, or use it as a context.
 
     `transaction` is how the work reaches the database (`adapters.database.in_transaction` with its engine),
     `now` the clock, read once for each transaction.
     """
 
-    def __init__(self, transaction: Transaction, now: Callable[[], datetime], *, largest: int = LARGEST) -> None:
+    def __init__(
+        self, transaction: Transaction[Answered], now: Callable[[], datetime], *, largest: int = LARGEST
+    ) -> None:
         if largest < 1:
             raise ValueError("a batch has room for one request at least")
         self._transaction, self._now, self._largest = transaction, now, largest
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Waiting[Asked, Answered] | None] = SimpleQueue()
         self._door = threading.Lock()
         self._closed = False
-        self._writer = threading.Thread(target=self._write, name="hold-writer", daemon=True)
+        self._writer = threading.Thread(target=self._write, name=type(self).__name__, daemon=True)
         self._writer.start()
 
-    def submit(self, request: HoldRequest, timeout: float | None = None) -> HoldResult:
-        """The decision, once it is durable. Raises what `reserve` raises for this request, and
+    @abstractmethod
+    def check(self, request: Asked) -> None:
+        """Raises ValueError for a request that makes no sense."""
+
+    @abstractmethod
+    def decide(self, connection: Connection, requests: Sequence[Asked], now: datetime) -> list[Answered]:
+        """One answer each, in the order of the requests."""
+
+    def submit(self, request: Asked, timeout: float | None = None) -> Answered:
+        """The decision, once it is durable. Raises what `check` and `decide` raise for this request, and
 
         `NotDecided` (closed, or not begun within `timeout` seconds), `InDoubt` (begun, no answer yet).
         """
@@ -84,10 +106,10 @@ class Batcher:
                 return answer.result()
             raise InDoubt(f"{request.holder} was begun but has no answer after {timeout} s") from None
 
-    def enqueue(self, request: HoldRequest) -> "Future[HoldResult]":
+    def enqueue(self, request: Asked) -> Future[Answered]:
         """The same without waiting. Cancelling the future takes the request back if it was not begun."""
-        check(request)
-        answer: Future[HoldResult] = Future()
+        self.check(request)
+        answer: Future[Answered] = Future()
         with self._door:
             if self._closed:
                 raise NotDecided(f"{request.holder} came after closing; nothing was done")
@@ -103,7 +125,7 @@ class Batcher:
         self._writer.join(timeout)
         return not self._writer.is_alive()
 
-    def __enter__(self) -> "Batcher":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -120,9 +142,9 @@ class Batcher:
             self._answer(batch)
             in_sight = len(batch) + self._queue.qsize()
 
-    def _gather(self, in_sight: int) -> tuple[list[_Waiting], bool]:
+    def _gather(self, in_sight: int) -> tuple[list[_Waiting[Asked, Answered]], bool]:
         """What waits at this moment, at least one; and whether it is the last. Waits for `in_sight` while they come."""
-        batch: list[_Waiting] = []
+        batch: list[_Waiting[Asked, Answered]] = []
         one = self._next(_LULL if in_sight else None)
         if isinstance(one, _Nobody):
             # It is quiet: whoever comes next is not kept waiting for others.
@@ -136,28 +158,28 @@ class Batcher:
             one = self._next(_LULL if len(batch) < in_sight else 0)
         return batch, one is None
 
-    def _next(self, timeout: float | None) -> "_Waiting | _Nobody | None":
+    def _next(self, timeout: float | None) -> _Waiting[Asked, Answered] | _Nobody | None:
         """The next in the queue; None is the end of it."""
         try:
             return self._queue.get(timeout != 0, timeout)
         except Empty:
             return _Nobody.CAME
 
-    def _answer(self, batch: Sequence[_Waiting]) -> None:
+    def _answer(self, batch: Sequence[_Waiting[Asked, Answered]]) -> None:
         if not batch:
             return
         requests = [request for request, _ in batch]
         try:
-            results = self._transaction(lambda connection: reserve(connection, requests, now=self._now()))
+            results = self._transaction(lambda connection: self.decide(connection, requests, self._now()))
         except Exception as error:
             self._failed(batch, error)
         else:
             for (_, answer), result in zip(batch, results, strict=True):
                 answer.set_result(result)
 
-    def _failed(self, batch: Sequence[_Waiting], error: Exception) -> None:
+    def _failed(self, batch: Sequence[_Waiting[Asked, Answered]], error: Exception) -> None:
         """One request must not fail the others: the halves are tried in their order, down to the culprit."""
-        if _is_outage(error):
+        if is_outage(error):
             for request, answer in batch:
                 doubt = InDoubt(f"the ledger did not answer for {request.holder}")
                 doubt.__cause__ = error
@@ -170,7 +192,27 @@ class Batcher:
             self._answer(batch[middle:])
 
 
-def _is_outage(error: Exception) -> bool:
+class Batcher(AnyBatcher[HoldRequest, HoldResult]):
+    """Gathers requests for holds."""
+
+    def check(self, request: HoldRequest) -> None:
+        check(request)
+
+    def decide(self, connection: Connection, requests: Sequence[HoldRequest], now: datetime) -> list[HoldResult]:
+        return reserve(connection, requests, now=now)
+
+
+class ChangeBatcher(AnyBatcher[HoldChange, HoldChanged]):
+    """Gathers extensions, commits and releases of holds."""
+
+    def check(self, request: HoldChange) -> None:
+        check_change(request)
+
+    def decide(self, connection: Connection, requests: Sequence[HoldChange], now: datetime) -> list[HoldChanged]:
+        return change_holds(connection, requests, now=now)
+
+
+def is_outage(error: Exception) -> bool:
     """The database is what failed, so that trying the requests singly would fail as often."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, PoolExhausted)

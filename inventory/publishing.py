@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from math import ceil, floor
+
+from inventory.splitting import apportion, clearly_less, ideal_parts
 
 POLICY_VERSION = "strict/2"
 
@@ -142,8 +143,8 @@ class Market:
                 eligible = [one for one in self.by_sku[sku] if place in one.locations and one.exposure is not None]
                 owed = [due[one.listing_id, sku] - pieces[one.listing_id, sku] for one in eligible]
                 kept = [(one.exposure or 0) * one.components[sku] - pieces[one.listing_id, sku] for one in eligible]
-                ideal = _ideal(units, eligible)
-                parts = _apportion(units, ideal, owed, kept)
+                ideal = ideal_parts(units, _weights(eligible))
+                parts = apportion(units, ideal, owed, kept)
                 for one, exact, part in zip(eligible, ideal, parts, strict=True):
                     due[one.listing_id, sku] += exact
                     pieces[one.listing_id, sku] += part
@@ -187,15 +188,13 @@ def _is_needy(one: Position, entitled: int, room: Room) -> bool:
         return False
     if one.asks_first:
         # What the pool has is what nobody else may sell.
-        return entitled > max(room.units, 0) and (
-            room.units <= 0 or entitled - room.units >= max(2, ceil(entitled / 4))
-        )
+        return clearly_less(entitled, max(room.units, 0))
     lacking = entitled - one.exposure
     if lacking <= max(room.units, 0):
         return False
-    if one.exposure == 0:
-        return True
-    return lacking >= max(2, ceil(entitled / 4)) if one.compare_and_set else _worth_closing(lacking, one.live)
+    if one.compare_and_set or one.exposure == 0:
+        return clearly_less(entitled, one.exposure)
+    return _worth_closing(lacking, one.live)
 
 
 def _step(one: Position, entitled: int, room: Room, donates: bool) -> Step | None:
@@ -273,25 +272,9 @@ def _after_withholding(stock: Stock) -> dict[str, int]:
     return left
 
 
-def _ideal(units: int, listings: Sequence[Position]) -> list[float]:
-    """Each listing's exact part by share; the listings of one channel divide its share."""
+def _weights(listings: Sequence[Position]) -> list[float]:
+    """Each listing's part by share; the listings of one channel divide its share."""
     per_channel: dict[str, int] = defaultdict(int)
     for one in listings:
         per_channel[one.channel] += 1
-    weights = [one.share / per_channel[one.channel] for one in listings]
-    return [units * weight / sum(weights) for weight in weights]
-
-
-def _apportion(units: int, ideal: Sequence[float], owed: Sequence[float], kept: Sequence[int]) -> list[int]:
-    """Split the whole units of one place. `owed`: what each should have got at the places before and did not.
-
-    The odd unit stays with who has it already (`kept`: pieces exposed beyond what the places before give), so that
-    the last unit of a SKU does not wander between channels; but nobody keeps the odd unit of every place, else
-    who once has more would be entitled to ever more.
-    """
-    parts = [floor(part) for part in ideal]
-    lacking = [round(exact + before - part, 9) for exact, before, part in zip(ideal, owed, parts, strict=True)]
-    order = sorted(range(len(parts)), key=lambda i: (not (kept[i] > parts[i] and lacking[i] > 0), -lacking[i], i))
-    for i in order[: units - sum(parts)]:
-        parts[i] += 1
-    return parts
+    return [one.share / per_channel[one.channel] for one in listings]

@@ -1,54 +1,98 @@
 """Holds: units kept for somebody who asked before selling, for a while.
 
-A hold is all or nothing, keyed, and ends once: released, expired or shipped are terminal, and ending it
-twice is a named no-op. Its time-to-live is judged when it is read, so a dead sweeper neither leaks units
-nor sells them twice. Many requests are decided as one set in one transaction, first come first served.
+A hold is all or nothing (or, when asked so, as much as there is), keyed, and ends once: released, expired or
+shipped are terminal, and ending it twice is a named no-op. Its time-to-live is judged when it is read, so a dead
+sweeper neither leaks units nor sells them twice. Many requests are decided as one set in one transaction, first
+come first served. What becomes of a hold once it is given is in `inventory.hold_terms`.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from inventory.catalogue import bundles, components_of, eligible_locations, withheld_units
+from inventory.catalogue import Components, bundles, eligible_locations, existing_items, listings_by_ref, withheld_units
 from inventory.exposure import exposed_units
 from inventory.ledger import plan_by_key
 from inventory.outbox import mark_dirty
-from inventory.reservation_store import end_reservations, lock_shelf, put_back, write_shelf
+from inventory.reservation_store import end_reservations, lock_shelf, write_shelf
 from inventory.shelf import Cause, Shelf
-from inventory.words import MovementReason, ReservationStatus, StockState
+from inventory.words import MovementReason, ReservationStatus
 
 
 @dataclass(frozen=True, slots=True)
 class HoldRequest:
-    """Hold all of these units for `ttl`, or nothing. `key` is the caller's idempotency key in its channel."""
+    """Hold all of these units for `ttl`, or nothing. `key` is the caller's idempotency key in its channel.
+
+    Lines of one name are added up.
+    """
 
     key: str
     channel: str
     lines: tuple[tuple[str, int], ...]
-    """(SKU or bundle, units > 0); a SKU may come more than once."""
+    """(SKU or bundle, units > 0)"""
     ttl: timedelta
+    listings: tuple[tuple[str, int], ...] = ()
+    """(the channel's own ref of a listing, listing units > 0), besides `lines`."""
+    partial: bool = False
+    """Hold as many whole units of each line as are free; refused only when none is."""
 
     @property
     def holder(self) -> str:
-        return f"hold:{self.channel}:{self.key}"
+        return holder_of(self.channel, self.key)
 
     @property
     def fingerprint(self) -> str:
-        merged: dict[str, int] = defaultdict(int)
-        for sku, units in self.lines:
-            merged[sku] += units
-        return ";".join(f"{sku}*{units}" for sku, units in sorted(merged.items()))
+        """What is asked, and no more: the same for the same lines in another order."""
+        asked = [sorted(_added_up(lines).items()) for lines in (self.lines, self.listings)]
+        return json.dumps([*asked, self.partial], separators=(",", ":"), ensure_ascii=False)
+
+
+def holder_of(channel: str, key: str) -> str:
+    return f"hold:{channel}:{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLine:
+    """What became of all the lines of one name, in units of that name."""
+
+    name: str
+    is_listing: bool
+    """The name is the channel's ref of a listing, else a SKU."""
+    asked: int
+    held: int
+    free: int | None = None
+    """Where not all was held: the units that were free then, after the lines before it."""
+    known: bool = True
+    """There is such a SKU or listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldState:
+    """A hold as it is at the moment of reading."""
+
+    holder: str
+    status: ReservationStatus
+    """Judged when read: a live hold past its time is expired."""
+    lines: tuple[HeldLine, ...]
+    """What was held when it was asked for, whatever became of it; SKUs first, each kind in the order of names."""
+    placed_at: datetime
+    expires_at: datetime | None
+    """None: it was committed, and never expires."""
+    order_id: str | None = None
+    """The channel's order that it was committed for."""
 
 
 class HoldStatus(StrEnum):
     HELD = "held"
     REFUSED = "refused"
     REPEATED = "repeated"
-    """The same request was held before; nothing was done again."""
+    """The same request was decided before; nothing was done again."""
     CONFLICT = "conflict"
     """The key was used for a different request; nothing was done."""
 
@@ -57,27 +101,15 @@ class HoldStatus(StrEnum):
 class HoldResult:
     holder: str
     status: HoldStatus
+    hold: HoldState
+    """The hold that has this key, whatever it was asked for."""
     short: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """{SKU: (asked, free)} where it did not fit."""
-    reservation: ReservationStatus | None = None
-    """For a repeated request: what has become of the hold."""
+    """{SKU: (asked, free)} in pieces, where it did not fit."""
 
+    @property
+    def reservation(self) -> ReservationStatus:
+        return self.hold.status
 
-class EndResult(StrEnum):
-    ENDED = "ended"
-    ALREADY_RELEASED = "already_released"
-    ALREADY_EXPIRED = "already_expired"
-    ALREADY_SHIPPED = "already_shipped"
-    WAS_REFUSED = "was_refused"
-    UNKNOWN = "unknown"
-
-
-_ALREADY = {
-    ReservationStatus.RELEASED: EndResult.ALREADY_RELEASED,
-    ReservationStatus.EXPIRED: EndResult.ALREADY_EXPIRED,
-    ReservationStatus.SHIPPED: EndResult.ALREADY_SHIPPED,
-    ReservationStatus.REFUSED: EndResult.WAS_REFUSED,
-}
 
 _HEADERS = text(
     """
@@ -94,40 +126,39 @@ def reserve(connection: Connection, requests: Sequence[HoldRequest], *, now: dat
     """Decide the requests one after the other, in the given order; one result each, in the same order.
 
     Units that blind channels may still sell (their exposure), the accuracy margin and the safety stock are
-    not free. Raises ValueError for a request
-    that makes no sense; then nothing is done.
+    not free. Raises ValueError for a request that makes no sense; then nothing is done.
     """
     for request in requests:
         check(request)
     plan_by_key(connection)
-    first = {request.holder: request for request in reversed(requests)}
+    first: dict[str, HoldRequest] = {}
+    for request in requests:
+        first.setdefault(request.holder, request)
     fresh = _insert_headers(connection, list(first.values()), now)
-    decided: dict[str, HoldResult] = {}
-    if fresh:
-        wanted = [request for request in first.values() if request.holder in fresh]
-        order = {request.holder: position for position, request in reversed(list(enumerate(requests)))}
-        decided = _decide(connection, sorted(wanted, key=lambda one: order[one.holder]), now)
-    known = _known(connection, [holder for holder in first if holder not in fresh])
+    wanted = [request for holder, request in first.items() if holder in fresh]
+    decided = _decide(connection, wanted, now) if wanted else {}
+    known = _known(connection, [holder for holder in first if holder not in fresh], now)
     results = []
     for request in requests:
         result = decided.pop(request.holder, None)
         if result is None:
-            status, fingerprint = known.get(request.holder) or (None, first[request.holder].fingerprint)
-            same = fingerprint == request.fingerprint
-            result = HoldResult(
-                request.holder, HoldStatus.REPEATED if same else HoldStatus.CONFLICT, reservation=status
-            )
+            fingerprint, hold = known[request.holder]
+            status = HoldStatus.REPEATED if fingerprint == request.fingerprint else HoldStatus.CONFLICT
+            result = HoldResult(request.holder, status, hold)
+        else:
+            known[request.holder] = request.fingerprint, result.hold
         results.append(result)
     return results
 
 
 def check(request: HoldRequest) -> None:
     """Raises ValueError for a request that makes no sense."""
-    if not request.lines:
+    lines = (*request.lines, *request.listings)
+    if not lines:
         raise ValueError(f"hold {request.key!r} asks for nothing")
-    for sku, units in request.lines:
+    for name, units in lines:
         if type(units) is not int or not 0 < units <= 1_000_000_000:
-            raise ValueError(f"hold {request.key!r} asks for {units!r} of {sku}: whole units above zero, please")
+            raise ValueError(f"hold {request.key!r} asks for {units!r} of {name}: whole units above zero, please")
     if request.ttl <= timedelta(0):
         raise ValueError(f"hold {request.key!r} would expire before it begins")
 
@@ -146,169 +177,178 @@ def _insert_headers(connection: Connection, requests: Sequence[HoldRequest], now
     return {row.holder for row in rows}
 
 
-def _known(connection: Connection, holders: Sequence[str]) -> dict[str, tuple[ReservationStatus, str]]:
+HOLD_COLUMNS = "holder, status, placed_at, expires_at, order_id, fingerprint, outcome"
+
+
+def _known(connection: Connection, holders: Sequence[str], now: datetime) -> dict[str, tuple[str, HoldState]]:
+    """{holder: (fingerprint, state)}"""
     if not holders:
         return {}
     rows = connection.execute(
-        text("SELECT holder, status, fingerprint FROM reservation WHERE holder = ANY(:holders)"),
+        text(f"SELECT {HOLD_COLUMNS} FROM reservation WHERE holder = ANY(:holders)"),  # noqa: S608 - a constant
         {"holders": list(holders)},
     )
-    return {row.holder: (ReservationStatus(row.status), row.fingerprint) for row in rows}
+    return {row.holder: (row.fingerprint, state_of(row, now)) for row in rows}
 
 
-def _decide(connection: Connection, requests: Sequence[HoldRequest], now: datetime) -> dict[str, HoldResult]:
-    recipes = bundles(connection, {sku for request in requests for sku, _ in request.lines})
-    pieces = {request.holder: _pieces(request, recipes) for request in requests}
-    skus = {sku for wanted in pieces.values() for sku in wanted}
-    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now)
-    promised = exposed_units(connection, skus)
-    for sku, units in withheld_units(connection, skus).items():
-        promised[sku] = promised.get(sku, 0) + units
-    results: dict[str, HoldResult] = {}
+def state_of(row: Row[Any], now: datetime) -> HoldState:
+    """The hold in a row of HOLD_COLUMNS."""
+    status = ReservationStatus(row.status)
+    if status is ReservationStatus.LIVE and row.expires_at is not None and row.expires_at <= now:
+        status = ReservationStatus.EXPIRED
+    skus, listings, _ = json.loads(row.fingerprint)
+    names = [(name, False, asked) for name, asked in skus] + [(name, True, asked) for name, asked in listings]
+    outcome = row.outcome or [(asked, None, True) for _, _, asked in names]
+    lines = (HeldLine(*name, *became) for name, became in zip(names, outcome, strict=True))
+    return HoldState(row.holder, status, tuple(lines), row.placed_at, row.expires_at, row.order_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The lines of one name, and what one unit of it takes off the shelf; nothing when the name is unknown."""
+
+    name: str
+    is_listing: bool
+    units: int
+    pieces: Components
+
+
+def explode(connection: Connection, requests: Iterable[HoldRequest]) -> dict[str, list[Wanted]]:
+    """{holder: its lines added up, in the order in which they are served}"""
+    requests = list(requests)
+    refs: dict[str, set[str]] = defaultdict(set)
     for request in requests:
-        results[request.holder] = _hold(shelf, request, pieces[request.holder], promised, now)
-    refused = [holder for holder, result in results.items() if result.status is HoldStatus.REFUSED]
-    if refused:
-        end_reservations(connection, refused, ReservationStatus.REFUSED, now=now)
-    write_shelf(connection, shelf, now=now)
-    mark_dirty(connection, {move.sku for move in shelf.moves}, now=now)
-    return results
+        if request.listings:
+            refs[request.channel].update(ref for ref, _ in request.listings)
+    listings = {channel: listings_by_ref(connection, channel, found) for channel, found in refs.items()}
+    skus = {sku for request in requests for sku, _ in request.lines}
+    recipes = bundles(connection, skus | {one.sku for found in listings.values() for one in found.values()})
+
+    def of_listing(channel: str, ref: str) -> Components:
+        listing = listings[channel].get(ref)
+        if listing is None:
+            return {}
+        parts = recipes.get(listing.sku, {listing.sku: 1})
+        return {part: count * listing.units_per_listing for part, count in parts.items()}
+
+    return {
+        request.holder: [
+            *(Wanted(sku, False, n, recipes.get(sku, {sku: 1})) for sku, n in sorted(_added_up(request.lines).items())),
+            *(
+                Wanted(ref, True, n, of_listing(request.channel, ref))
+                for ref, n in sorted(_added_up(request.listings).items())
+            ),
+        ]
+        for request in requests
+    }
 
 
-def _pieces(request: HoldRequest, recipes: dict[str, dict[str, int]]) -> dict[str, int]:
+def _added_up(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
     merged: dict[str, int] = defaultdict(int)
-    for sku, units in request.lines:
-        for part, count in components_of(sku, units, recipes).items():
-            merged[part] += count
+    for name, units in lines:
+        merged[name] += units
     return merged
 
 
-def _hold(
-    shelf: Shelf, request: HoldRequest, pieces: dict[str, int], promised: dict[str, int], now: datetime
-) -> HoldResult:
-    short = {}
-    for sku, units in pieces.items():
-        free = max(0, shelf.free(sku, request.channel) - promised.get(sku, 0))
-        if units > free:
-            short[sku] = (units, free)
-    if short:
-        return HoldResult(request.holder, HoldStatus.REFUSED, short)
-    cause = Cause(f"hold:{request.holder}", MovementReason.HOLD, request.channel, now, request.holder)
-    for sku, units in sorted(pieces.items()):
-        missing = shelf.take(request.holder, request.channel, sku, units, now, cause)
-        assert missing == 0, "a hold took more than was free"
-    return HoldResult(request.holder, HoldStatus.HELD, reservation=ReservationStatus.LIVE)
-
-
-def release(connection: Connection, holders: Sequence[str], *, now: datetime) -> dict[str, EndResult]:
-    """Give the units of these holds back. By hold, never "add q back"."""
-    return _end(connection, holders, ReservationStatus.RELEASED, now)
-
-
-def ship(connection: Connection, holders: Sequence[str], *, now: datetime) -> dict[str, EndResult]:
-    """The units of these reservations (holds or orders) have left the building."""
-    return _end(connection, holders, ReservationStatus.SHIPPED, now)
-
-
-def expire(connection: Connection, *, now: datetime, limit: int = 1000) -> int:
-    """End at most `limit` holds that are past their time; returns how many. Housekeeping: see `lock_shelf`."""
-    rows = connection.execute(
-        text(
-            "SELECT holder FROM reservation WHERE status = 'live' AND expires_at <= :now "
-            "ORDER BY expires_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED"
-        ),
-        {"now": now, "limit": limit},
-    )
-    holders = sorted(row.holder for row in rows)
-    _end(connection, holders, ReservationStatus.EXPIRED, now)
-    return len(holders)
-
-
-def extend(connection: Connection, holder: str, *, until: datetime, now: datetime) -> bool:
-    """Move the end of a hold that is still live; False when it is not. What was committed stays for good.
-
-    Raises ValueError for an end that is past already: that would be a release.
-    """
-    if until <= now:
-        raise ValueError(f"{holder} cannot be extended into the past: release it instead")
-    return _change_expiry(connection, holder, until, now)
-
-
-def commit(connection: Connection, holder: str, *, now: datetime) -> bool:
-    """The sale is made: the hold no longer expires. False when it had expired; then ask for a new one."""
-    return _change_expiry(connection, holder, None, now)
-
-
-def _change_expiry(connection: Connection, holder: str, until: datetime | None, now: datetime) -> bool:
-    result = connection.execute(
-        text(
-            "UPDATE reservation SET updated_at = :now, "
-            "expires_at = CASE WHEN expires_at IS NOT NULL THEN CAST(:until AS timestamptz) END "
-            "WHERE holder = :holder AND status = 'live' AND (expires_at > :now OR expires_at IS NULL)"
-        ),
-        {"holder": holder, "until": until, "now": now},
-    )
-    return result.rowcount == 1
-
-
-def _end(
-    connection: Connection, holders: Sequence[str], status: ReservationStatus, now: datetime
-) -> dict[str, EndResult]:
-    plan_by_key(connection)
-    rows = connection.execute(
-        text(
-            "SELECT holder, status, coalesce(expires_at <= :now, false) AS due FROM reservation "
-            # Not FOR UPDATE: whoever covers an oversold order refers to it while it holds the balances.
-            "WHERE holder = ANY(:holders) ORDER BY holder FOR NO KEY UPDATE"
-        ),
-        {"holders": sorted(set(holders)), "now": now},
-    )
-    results: dict[str, EndResult] = {holder: EndResult.UNKNOWN for holder in holders}
-    ending: list[str] = []
-    expired: list[str] = []
-    for row in rows:
-        current = ReservationStatus(row.status)
-        if current is not ReservationStatus.LIVE:
-            results[row.holder] = _ALREADY[current]
-        elif row.due:
-            # Judged when read: it is over, whether or not the sweeper has come by.
-            expired.append(row.holder)
-            sweeping = status is ReservationStatus.EXPIRED
-            results[row.holder] = EndResult.ENDED if sweeping else EndResult.ALREADY_EXPIRED
-        else:
-            ending.append(row.holder)
-            results[row.holder] = EndResult.ENDED
-    if ending or expired:
-        _end_live(connection, ending, expired, status, now)
+def _decide(connection: Connection, requests: Sequence[HoldRequest], now: datetime) -> dict[str, HoldResult]:
+    wanted = explode(connection, requests)
+    skus = {sku for lines in wanted.values() for one in lines for sku in one.pieces}
+    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now)
+    promised = promised_units(connection, skus)
+    results = {one.holder: _hold(shelf, one, wanted[one.holder], promised, now) for one in requests}
+    results = _name_the_unknown(connection, results, wanted)
+    refused = [holder for holder, result in results.items() if result.status is HoldStatus.REFUSED]
+    if refused:
+        end_reservations(connection, refused, ReservationStatus.REFUSED, now=now)
+    _note_outcomes(connection, results)
+    write_shelf(connection, shelf, now=now)
+    mark_dirty(connection, {move.sku for move in shelf.moves}, now=now)
     return results
 
 
-def _end_live(
-    connection: Connection, ending: Sequence[str], expired: Sequence[str], status: ReservationStatus, now: datetime
-) -> None:
-    rows = connection.execute(
-        text("SELECT DISTINCT sku FROM reservation_line WHERE holder = ANY(:holders)"),
-        {"holders": [*ending, *expired]},
-    )
-    # Locking the shelf expires what is due on it, the `expired` of ours included; for the sweeper these alone.
-    skus = [row.sku for row in rows]
-    sweep = expired if status is ReservationStatus.EXPIRED else ()
-    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now, holders=ending, sweep=sweep)
-    if status is ReservationStatus.SHIPPED:
-        _send(shelf, set(ending), now)
-    else:
-        put_back(shelf, set(ending), Cause("release", MovementReason.RELEASE, "onhand", now))
-    if ending:
-        end_reservations(connection, ending, status, now=now)
-    write_shelf(connection, shelf, now=now)
-    mark_dirty(connection, {move.sku for move in shelf.moves}, now=now)
+def promised_units(connection: Connection, skus: Collection[str]) -> dict[str, int]:
+    """Pieces of each SKU that are available but not free: what blind channels may still sell, and what is withheld."""
+    promised = dict(exposed_units(connection, skus))
+    for sku, units in withheld_units(connection, skus).items():
+        promised[sku] = promised.get(sku, 0) + units
+    return promised
 
 
-def _send(shelf: Shelf, holders: Collection[str], now: datetime) -> None:
-    """Reserved → shipped. The lines keep what was sent, so that a return can be matched to it."""
-    for (holder, sku), lines in sorted(shelf.lines.items()):
-        if holder in holders:
-            cause = Cause(f"ship:{holder}", MovementReason.SHIPMENT, "onhand", now, holder)
-            for location, line in sorted(lines.items()):
-                if line.held:
-                    shelf.note(cause, sku, location, StockState.RESERVED, StockState.SHIPPED, line.held)
+def fill(wanted: Sequence[Wanted], left: dict[str, int]) -> list[HeldLine]:
+    """As many whole units of each line as `left` (pieces by SKU) has, one line after the other; takes them off it."""
+    lines = []
+    for one in wanted:
+        free = min((left[sku] // count for sku, count in one.pieces.items()), default=0)
+        held = min(one.units, free)
+        for sku, count in one.pieces.items():
+            left[sku] -= held * count
+        lines.append(HeldLine(one.name, one.is_listing, one.units, held, free, bool(one.pieces)))
+    return lines
+
+
+def _hold(
+    shelf: Shelf, request: HoldRequest, wanted: Sequence[Wanted], promised: Mapping[str, int], now: datetime
+) -> HoldResult:
+    skus = {sku for one in wanted for sku in one.pieces}
+    free = {sku: max(0, shelf.free(sku, request.channel) - promised.get(sku, 0)) for sku in skus}
+    lines = fill(wanted, left := dict(free))
+    full = all(line.held == line.asked for line in lines)
+    if not full and not (request.partial and any(line.held for line in lines)):
+        nothing = _state(request, ReservationStatus.REFUSED, [replace(line, held=0) for line in lines], now)
+        return HoldResult(request.holder, HoldStatus.REFUSED, nothing, _short(wanted, free))
+    cause = Cause(f"hold:{request.holder}", MovementReason.HOLD, request.channel, now, request.holder)
+    for sku in sorted(skus):
+        if units := free[sku] - left[sku]:
+            missing = shelf.take(request.holder, request.channel, sku, units, now, cause)
+            assert missing == 0, "a hold took more than was free"
+    held = [line if line.held < line.asked else replace(line, free=None) for line in lines]
+    state = _state(request, ReservationStatus.LIVE, held, now)
+    return HoldResult(request.holder, HoldStatus.HELD, state, {} if full else _short(wanted, free))
+
+
+def _state(request: HoldRequest, status: ReservationStatus, lines: Sequence[HeldLine], now: datetime) -> HoldState:
+    return HoldState(request.holder, status, tuple(lines), now, now + request.ttl)
+
+
+def _short(wanted: Sequence[Wanted], free: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    asked: dict[str, int] = defaultdict(int)
+    for one in wanted:
+        for sku, count in one.pieces.items():
+            asked[sku] += one.units * count
+    return {sku: (units, free[sku]) for sku, units in asked.items() if units > free[sku]}
+
+
+def _name_the_unknown(
+    connection: Connection, results: dict[str, HoldResult], wanted: Mapping[str, Sequence[Wanted]]
+) -> dict[str, HoldResult]:
+    """A SKU of which there is nothing may be one that never was; only then it is looked up."""
+    nothing = {sku for result in results.values() for sku, (_, free) in result.short.items() if free == 0}
+    unknown = nothing - existing_items(connection, nothing)
+    if not unknown:
+        return results
+    marked = {}
+    for holder, result in results.items():
+        if unknown & result.short.keys():
+            pieces = zip(result.hold.lines, wanted[holder], strict=True)
+            lines = tuple(replace(line, known=line.known and not unknown & one.pieces.keys()) for line, one in pieces)
+            result = replace(result, hold=replace(result.hold, lines=lines))
+        marked[holder] = result
+    return marked
+
+
+def _note_outcomes(connection: Connection, results: Mapping[str, HoldResult]) -> None:
+    """What was held, where that is not what was asked: a repeated request is answered as the first was."""
+    outcomes = {
+        holder: json.dumps([(line.held, line.free, line.known) for line in result.hold.lines])
+        for holder, result in sorted(results.items())
+        if any(line.held < line.asked for line in result.hold.lines)
+    }
+    if outcomes:
+        connection.execute(
+            text(
+                "UPDATE reservation SET outcome = CAST(given.outcome AS jsonb) "
+                "FROM unnest(CAST(:holders AS text[]), CAST(:outcomes AS text[])) AS given (holder, outcome) "
+                "WHERE reservation.holder = given.holder"
+            ),
+            {"holders": list(outcomes), "outcomes": list(outcomes.values())},
+        )

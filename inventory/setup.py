@@ -1,6 +1,6 @@
 """Setting up what is sold where: items, bundles, locations, channels, listings. Idempotent, set-wise."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,9 +55,10 @@ def add_locations(connection: Connection, codes: Sequence[str]) -> None:
 
 
 def add_channel(connection: Connection, channel: ChannelSetup) -> None:
+    """A channel that exists keeps its mode: the given one is only its beginning (`inventory.channel_modes`)."""
     row = asdict(channel)
     locations = row.pop("locations")
-    _upsert(connection, Channel, [row], ["code"])
+    _upsert(connection, Channel, [row], ["code"], kept=("mode",))
     pairs = [{"channel": channel.code, "location": place} for place in locations]
     _upsert(connection, ChannelLocation, pairs, ["channel", "location"])
 
@@ -68,8 +69,14 @@ def add_listings(connection: Connection, channel: str, listings: Iterable[tuple[
     _upsert(connection, Listing, rows, ["channel", "ref"])
 
 
-def _upsert(connection: Connection, table: type[SQLModel], rows: list[dict[str, Any]], key: list[str]) -> None:
-    """Insert; where the key exists, take the given values and leave the others as they are."""
+def _upsert(
+    connection: Connection,
+    table: type[SQLModel],
+    rows: list[dict[str, Any]],
+    key: list[str],
+    kept: Collection[str] = (),
+) -> None:
+    """Insert; where the key exists, take the given values but those `kept`, and leave the others as they are."""
     if not rows:
         return
     target = SQLModel.metadata.tables[str(table.__tablename__)]
@@ -80,7 +87,7 @@ def _upsert(connection: Connection, table: type[SQLModel], rows: list[dict[str, 
     }
     for start in range(0, len(rows), _CHUNK):
         statement = insert(target).values([{**defaults, **row} for row in rows[start : start + _CHUNK]])
-        changes = {name: statement.excluded[name] for name in rows[0] if name not in key}
+        changes = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in kept}
         if changes:
             statement = statement.on_conflict_do_update(index_elements=key, set_=changes)
         else:

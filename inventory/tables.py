@@ -5,9 +5,11 @@ pieces). Every timestamp is UTC with time zone, handed in by the caller. No tabl
 """
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Text, UniqueConstraint
 from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from inventory.columns import json, serial, when
@@ -71,6 +73,8 @@ class Channel(SQLModel, table=True):
     """The channel's clock: all that it changed up to here has been read and stored."""
     pulled_at: datetime | None = when(nullable=True)
     """Our clock: start of the last complete pull."""
+    audited_at: datetime | None = when(nullable=True)
+    """Our clock: start of the last complete reading of its catalogue."""
     compared_up_to: int | None = Field(default=None, sa_column=Column(BigInteger))
     """Id of the last inbox event that was compared with the notices (see `inventory.notice_gaps`)."""
 
@@ -99,6 +103,8 @@ class Listing(SQLModel, table=True):
     ref: str
     sku: str = Field(foreign_key="item.sku", index=True)
     units_per_listing: int = 1
+    mapped_at: datetime | None = when(nullable=True)
+    """When it was said to be this SKU. None: since the ledger was set up."""
     cap: int | None = None
     tracked: bool = True
     exposure: int | None = None
@@ -176,6 +182,11 @@ class Reservation(SQLModel, table=True):
     """When every other channel showed a confirmed number that knows of this order."""
     fingerprint: str = ""
     """What was asked, so that a key used again for something else is noticed."""
+    outcome: list[Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    """Of a hold: [units held, units free, known] of each line of the fingerprint, where it is not all that was
+    asked."""
+    order_id: str | None = None
+    """Of a hold: the channel's order that it was committed for."""
 
 
 class ReservationLine(SQLModel, table=True):

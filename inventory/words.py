@@ -81,6 +81,8 @@ class ReservationStatus(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     SHIPPED = "shipped"
+    SOLD = "sold"
+    """A hold whose order has arrived and taken its units over."""
 
 
 class ReversalKind(StrEnum):
@@ -111,6 +113,8 @@ class WriteMode(StrEnum):
 class ChannelMode(StrEnum):
     SHADOW = "shadow"
     """Read only: what it may sell is counted, nothing is sent to it."""
+    DRY_RUN = "dry_run"
+    """As shadow, and what it would be sent is computed and shown."""
     LIVE = "live"
 
 
@@ -189,4 +193,32 @@ class IncidentKind(StrEnum):
     DRIFT = "drift"
     NEGATIVE_STOCK = "negative_stock"
     LEDGER_MISMATCH = "ledger_mismatch"
+    CATALOGUE = "catalogue"
+    """A channel's own settings make its numbers meaningless: not tracked, oversell allowed, …"""
+    CREDENTIALS = "credentials"
     WEBHOOK_GAP = "webhook_gap"
+
+
+class FindingKind(StrEnum):
+    """What a catalogue audit may find about one listing."""
+
+    UNTRACKED = "untracked"
+    OVERSELL_ALLOWED = "oversell_allowed"
+    NOT_STOCKED = "not_stocked"
+    FULFILLED_BY_CHANNEL = "fulfilled_by_channel"
+    UNMAPPED = "unmapped"
+    EMPTY_SKU = "empty_sku"
+    DUPLICATE_SKU = "duplicate_sku"
+    GONE = "gone"
+    UNREADABLE = "unreadable"
+    NOT_ON_SALE = "not_on_sale"
+    NO_STOCK_KEPT = "no_stock_kept"
+    """Postage, gift cards: on the list of codes that move no stock."""
+
+
+class FindingSeverity(StrEnum):
+    """A blocker keeps the channel from going live."""
+
+    BLOCKER = "blocker"
+    WARNING = "warning"
+    INFO = "info"

@@ -136,6 +136,19 @@ def sandbox_shop(inherited: Mapping[str, str], logs: Path, shop: Shop) -> Manage
     )
 
 
+def service(inherited: Mapping[str, str], logs: Path, name: str, port: int) -> ManagedProcess:
+    """A service of ours by its command's name: `intake` or `reservations`."""
+    return ManagedProcess(
+        name,
+        [sys.executable, "-m", "onhand", name, "--host", HOST, "--port", str(port)],
+        inherited,
+        PROJECT_ROOT,
+        logs / f"{name}.log",
+        healthy=lambda: answers(f"http://{HOST}:{port}/health"),
+        grace=5,
+    )
+
+
 def ensure_pool(api_url: str) -> None:
     """Make the work pool if there is none, with Prefect's own template for processes.
 
@@ -151,7 +164,7 @@ def ensure_pool(api_url: str) -> None:
 
 
 def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event) -> int:
-    """Register every deployment of prefect.yaml; returns how many there are then.
+    """Register the credential blocks and every deployment of prefect.yaml; returns how many of these there are then.
 
     Tried again when it fails: a server on SQLite that is busy with its start refuses a call now and then, and
     registering twice is registering once. Raises ProcessError with the last words of the last try.
@@ -170,7 +183,7 @@ def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Ev
 def _deploy_once(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event) -> None:
     deploying = ManagedProcess(
         "deploy",
-        _prefect("--no-prompt", "deploy", "--all"),
+        [sys.executable, "-m", "onhand.deploying"],
         inherited,
         PROJECT_ROOT,
         logs / "deploy.log",
@@ -184,7 +197,7 @@ def _deploy_once(inherited: Mapping[str, str], logs: Path, cancelled: threading.
     code = deploying.returncode
     deploying.stop()
     if code != 0:
-        raise ProcessError(f"`prefect deploy --all` failed: {deploying.last_words()}")
+        raise ProcessError(f"`python -m onhand.deploying` failed: {deploying.last_words()}")
 
 
 def answers(url: str) -> bool:

@@ -92,6 +92,28 @@ def doctor() -> None:
     raise typer.Exit(run_doctor())
 
 
+@app.command()
+def intake(
+    host: str = typer.Option("127.0.0.1", help="Address to listen at."),
+    port: int = typer.Option(8080, min=1, max=65535, help="Port to listen at."),
+) -> None:
+    """Receive the channels' webhooks, until Ctrl-C."""
+    from onhand.services.serve import run_intake
+
+    raise typer.Exit(run_intake(host, port))
+
+
+@app.command()
+def reservations(
+    host: str = typer.Option("127.0.0.1", help="Address to listen at."),
+    port: int = typer.Option(8090, min=1, max=65535, help="Port to listen at."),
+) -> None:
+    """Answer the channels that ask before they sell, until Ctrl-C."""
+    from onhand.services.serve import run_reservations
+
+    raise typer.Exit(run_reservations(host, port))
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit with its code. Never shows a traceback for what a user did."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
@@ -126,9 +148,10 @@ def _known(error: Exception) -> int | None:
     from inventory.rebuilding import NotRebuildable
     from onhand.ledger_access import LedgerUnreachable
     from onhand.processes import ProcessError
+    from onhand.services.tokens import TokenError
     from onhand.stack import StackError
 
-    if isinstance(error, SettingsError | ChannelFileError | TraceError | UnknownSku):
+    if isinstance(error, SettingsError | ChannelFileError | TraceError | UnknownSku | TokenError):
         return NONSENSE
     if isinstance(error, EmbeddedPostgresError | ProcessError | StackError | OperationalError):
         return PROBLEM

@@ -1,4 +1,4 @@
-"""`onhand demo`: one trading day on two imitated shops, kept right by the flows, and a verdict that proves it."""
+"""`onhand demo`: one trading day on five imitated channels, kept right by the flows, and a verdict that proves it."""
 
 import time
 from dataclasses import dataclass, replace
@@ -23,10 +23,13 @@ from onhand.prefect_api import PrefectApi
 from onhand.promises import Line, Truth, verdict
 from onhand.stack import Stack, interruptible
 from onhand.stage import fresh_stack, set_faults, set_up, shop_state, shop_urls
+from onhand.stage_channels import introduce
 
 RECORDED = PROJECT_ROOT.parent / "shared" / "data" / "online_retail" / "busiest_week.csv.gz"
 SHIFT_MINUTES = 10.0
 """The flow runs of the demo go on for so long at most; they are ended when the day is over."""
+POLL = 10.0
+"""Seconds between two full pulls of a channel; in between it tells by itself, by webhook or queue."""
 DRAIN_SECONDS = 60.0
 
 
@@ -97,10 +100,11 @@ def _trade(
     urls = shop_urls(stack)
     api.pause_schedules()
     set_up(stack, engine, units)
+    introduce(stack)
     console.print("  the shops are set up and show nothing yet; the flows are started", highlight=False)
     shifts = [
         api.start("publish_availability", "all-channels", minutes=SHIFT_MINUTES, every_seconds=0.3),
-        *(api.start("pull_channel", code, channel=code, minutes=SHIFT_MINUTES, every_seconds=1.0) for code in urls),
+        *(api.start("pull_channel", code, channel=code, minutes=SHIFT_MINUTES, every_seconds=POLL) for code in urls),
     ]
     _await_first_numbers(console, engine, api, shifts)
     storefronts = [Storefront(code, url) for code, url in urls.items()]

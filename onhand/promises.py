@@ -1,7 +1,7 @@
 """What a day of trading proved, promise by promise (DESIGN 2). The truth is the shops' own books, not the ledger's."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,7 +102,8 @@ def _stock(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> 
     exposed = exposed_units(connection, list(opening))
     sellable = {sku: one.sellable for sku, one in availability(connection, list(opening)).items()}
     unbacked = {sku: units for sku, units in exposed.items() if units > sellable.get(sku, 0)}
-    stranded = sum(sellable.values()) - sum(sum(shown.values()) for shown in truth.shown.values())
+    asking = {row.code for row in connection.execute(text("SELECT code FROM channel WHERE asks_first"))}
+    hidden = sum(max(0, units - _on_show(truth, sku, asking)) for sku, units in sellable.items())
     return [
         Line("units oversold (by the shops' own books)", f"{sum(over.values()):,}", not over),
         Line("SKUs sold to the last unit", f"{gone:,} of {len(opening):,}"),
@@ -112,8 +113,15 @@ def _stock(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> 
             f"{sum(exposed.values()):,} of {sum(sellable.values()):,} units",
             not unbacked,
         ),
-        Line("sellable units that no shop shows", f"{stranded:,}"),
+        Line("sellable units that no shop shows", f"{hidden:,}"),
     ]
+
+
+def _on_show(truth: Truth, sku: str, asking: Collection[str]) -> int:
+    """Units of the SKU that somebody can see. Channels that ask first show the same pool, each all of it."""
+    shown = {code: max(0, units.get(sku, 0)) for code, units in truth.shown.items()}
+    pool = max((units for code, units in shown.items() if code in asking), default=0)
+    return pool + sum(units for code, units in shown.items() if code not in asking)
 
 
 def _pushes(connection: Connection) -> list[Line]:
@@ -153,7 +161,7 @@ def _gaps(connection: Connection) -> list[Line]:
     figure = f"p50 {row.p50:.1f} s, p95 {row.p95:.1f} s" if row.synced else "none measured"
     return [
         Line("orders known to all other channels", f"{row.synced:,} of {row.orders:,}", row.synced == row.orders),
-        Line("sync gap, polling every second", figure),
+        Line("sync gap, from placed on one channel to confirmed on all others", figure),
     ]
 
 

@@ -31,6 +31,9 @@ _MOST_RESTARTS = 5
 _FORGIVEN_AFTER = 120.0
 """A child that has lived this many seconds since its last restart starts with a clean record."""
 
+SERVICES = ("intake", "reservations")
+"""What of ours listens besides Prefect; each is a command of `onhand`."""
+
 Progress = Callable[[str], None]
 
 
@@ -52,6 +55,7 @@ class StackState:
     api_url: str
     ui_url: str
     shop_urls: dict[str, str] = field(default_factory=dict)
+    service_urls: dict[str, str] = field(default_factory=dict)
 
 
 class Stack:
@@ -67,6 +71,7 @@ class Stack:
         settings: Settings | None = None,
         *,
         shops: Sequence[str] = ("shopify", "woocommerce"),
+        services: Sequence[str] = (),
         worker: bool = True,
         worker_limit: int = 8,
         deploy: bool = True,
@@ -82,6 +87,7 @@ class Stack:
         self.api_url = self.settings.prefect_api_url or f"http://{children.HOST}:{self.prefect_port}/api"
         self.ui_url = self.api_url.removesuffix("/api")
         self.shops = {name: Shop.on_free_port(name) for name in shops}
+        self._ports = {name: children.choose_port(None) for name in services}
         self.environment = dict(environment or {})
         self.failure: str | None = None
         self._with_worker, self._worker_limit, self._with_deploy = worker, worker_limit, deploy
@@ -93,6 +99,11 @@ class Stack:
         self._watcher: threading.Thread | None = None
         self._lock_file: TextIO | None = None
         self._list_lock = threading.Lock()
+
+    @property
+    def service_urls(self) -> dict[str, str]:
+        """Where our own services listen: `intake` for webhooks, `reservations` for channels that ask first."""
+        return {name: f"http://{children.HOST}:{port}" for name, port in self._ports.items()}
 
     @property
     def processes(self) -> dict[str, int]:
@@ -175,7 +186,7 @@ class Stack:
             self._progress(f"ended {left} processes that an earlier stack left behind")
 
     def _start_all(self) -> None:
-        with ThreadPoolExecutor(max_workers=3 + len(self.shops), thread_name_prefix="stack") as pool:
+        with ThreadPoolExecutor(max_workers=3 + len(self.shops) + len(self._ports), thread_name_prefix="stack") as pool:
             database = pool.submit(self._start_database)
             server = pool.submit(self._start_server)
             shops = [pool.submit(self._start_shop, shop) for shop in self.shops.values()]
@@ -184,11 +195,13 @@ class Stack:
                 for future in wait([database, server, *shops], return_when=FIRST_EXCEPTION).done:
                     future.result()
                 # Both import Prefect for seconds, so they do it at the same time.
-                worker = pool.submit(self._start_worker) if self._with_worker else None
+                ours = [pool.submit(self._start_service, name) for name in self._ports]
+                if self._with_worker:
+                    ours.append(pool.submit(self._start_worker))
                 if self._with_deploy:
                     self._deploy()
-                if worker is not None:
-                    worker.result()
+                for future in ours:
+                    future.result()
             except BaseException:
                 self._stopping.set()
                 raise
@@ -210,6 +223,10 @@ class Stack:
     def _start_shop(self, shop: Shop) -> None:
         self._run(children.sandbox_shop(self._inherited(), self.logs, shop))
         self._progress(f"the imitated {shop.name} shop answers at {shop.url}")
+
+    def _start_service(self, name: str) -> None:
+        self._run(children.service(self._inherited(), self.logs, name, self._ports[name]))
+        self._progress(f"the service {name} answers at {self.service_urls[name]}")
 
     def _start_worker(self) -> None:
         children.ensure_pool(self.api_url)
@@ -237,7 +254,13 @@ class Stack:
 
     def _write_state(self) -> None:
         urls = {name: shop.url for name, shop in self.shops.items()}
-        state = {"pid": os.getpid(), "api_url": self.api_url, "ui_url": self.ui_url, "shop_urls": urls}
+        state = {
+            "pid": os.getpid(),
+            "api_url": self.api_url,
+            "ui_url": self.ui_url,
+            "shop_urls": urls,
+            "service_urls": self.service_urls,
+        }
         draft = self._state_file.with_suffix(".new")
         draft.write_text(json.dumps(state))
         draft.replace(self._state_file)

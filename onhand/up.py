@@ -13,10 +13,12 @@ from adapters.database import create_engine
 from adapters.sandbox.demand import hottest, stock_for
 from adapters.sandbox.generator import generate
 from adapters.settings import settings
+from inventory.channels import channel_state
 from inventory.setup import add_channel, add_locations
 from onhand.prefect_api import PrefectApi
-from onhand.stack import Progress, Stack, interruptible
+from onhand.stack import SERVICES, Progress, Stack, interruptible
 from onhand.stage import fresh_stack, set_up, shop_urls
+from onhand.stage_channels import introduce
 
 FOLDER = "up"
 """Below the data folder; wiped by each start with imitated shops, which live in memory."""
@@ -39,7 +41,9 @@ def run_up(*, shops: bool = True, deploy: bool = True) -> int:
 
     stack = fresh_stack(settings(), FOLDER, say, deploy=deploy) if shops else _own_shops(say, deploy)
     with interruptible(), stack:
-        units = stock_the_shops(stack) if shops else register_channels(stack)
+        units = stock_the_shops(stack) if shops else register_channels(stack, say)
+        if shops:
+            introduce(stack)
         if shops and deploy:
             start_shifts(stack)
         console.print(f"\nonhand is up: {stack.ui_url}  (Ctrl-C stops it)\n", highlight=False, soft_wrap=True)
@@ -52,18 +56,22 @@ def run_up(*, shops: bool = True, deploy: bool = True) -> int:
 def _own_shops(say: Progress, deploy: bool) -> Stack:
     channels = read_channels(settings().channels_file)
     for channel in channels.values():
-        say(f"{channel.code}: {channel.vendor} at {channel.base_url}, {channel.mode}")
-    return Stack(shops=(), deploy=deploy, progress=say)
+        say(f"{channel.code}: {channel.vendor} at {channel.base_url}")
+    return Stack(shops=(), services=SERVICES, deploy=deploy, progress=say)
 
 
-def register_channels(stack: Stack) -> dict[str, int]:
-    """The channels of channels.toml and their locations in the ledger, as the file has them; no stock."""
+def register_channels(stack: Stack, say: Progress = lambda line: None) -> dict[str, int]:
+    """The channels of channels.toml and their locations in the ledger, as the file has them; no stock. Says in which
+    mode each one is: the ledger's holds, the file's is only the one it began with."""
     engine = create_engine(stack.database_url, application_name="onhand up")
     try:
         with engine.begin() as connection:
             for channel in read_channels(stack.settings.channels_file).values():
                 add_locations(connection, channel.locations)
                 add_channel(connection, channel.setup())
+                mode = channel_state(connection, channel.code).mode
+                file = "" if mode is channel.mode else f" (channels.toml: {channel.mode}; set_channel_mode changes it)"
+                say(f"{channel.code}: {mode}{file}")
     finally:
         engine.dispose()
     return {}
@@ -77,7 +85,7 @@ def some_stock() -> dict[str, int]:
 
 
 def stock_the_shops(stack: Stack) -> dict[str, int]:
-    """Some stock in the ledger, on sale in both shops; {SKU: units}."""
+    """Some stock in the ledger, on sale in every shop; {SKU: units}."""
     units = some_stock()
     engine = create_engine(stack.database_url, application_name="onhand up")
     try:

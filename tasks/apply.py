@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from adapters.database import in_transaction, unit_of_work
+from adapters.wakeups import PUBLISH, wake
 from expectations.frames import LINE, orders_frame
 from expectations.parameters import NO_WATERMARK, OrdersPulled
 from expectations.verdict import Status, Verdict
@@ -105,6 +106,8 @@ def _apply_batch(
 
     # Counted when it is committed: the transaction may run more than once.
     applied, held_back = in_transaction(runtime.engine, work)
+    if applied.skus:
+        wake(runtime.engine, PUBLISH)
     report.events += len(events)
     report.orders += applied.orders
     report.new_orders += applied.new_orders
@@ -146,7 +149,14 @@ def _sales(sound: pd.DataFrame, documents: list[dict[str, Any]], refs: dict[str,
                 for row in rows
                 if row["kind"] != LINE and row["line_id"] not in no_stock
             ),
+            hold=_hold(documents[number]),
         )
+
+
+def _hold(document: dict[str, Any]) -> str | None:
+    """The key of a hold; anything else that stands there is none, and the order is taken as any other."""
+    key = document.get("hold")
+    return key if isinstance(key, str) and 0 < len(key) <= 200 else None
 
 
 def _when(value: Any) -> datetime:

@@ -195,14 +195,17 @@ def _finish(
 
     def work(connection: Connection) -> None:
         # What this pass sent may call for more, as a lowering for whom nothing was left: the next pass does it.
-        more = plan(load_market(connection, [claim.sku for claim in claims], live)) if report.sent else []
+        skus = [claim.sku for claim in claims]
+        more = plan(load_market(connection, skus, live)) if report.sent else []
+        behind = _due(connection, skus, unread, come_back, now)
         again = {step.position.listing_id: now for step in more} | dict(come_back)
-        due = _due(connection, [claim.sku for claim in claims], unread, again, now)
+        due = _due(connection, skus, unread, again, now) if more else behind
         waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
         done = [claim for claim in claims if claim not in waiting]
         outbox.give_back(connection, waiting, owner=runtime.owner)
         outbox.finish(connection, done, owner=runtime.owner, now=now)
-        publications.note_synced(connection, [claim.sku for claim in done], known_at=known_at, now=now)
+        # What is only to be moved on from one channel to another is known to all of them.
+        publications.note_synced(connection, [sku for sku in skus if sku not in behind], known_at=known_at, now=now)
         report.finished = len(done)
 
     in_transaction(runtime.engine, work)

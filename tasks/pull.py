@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from adapters.channels.protocol import Defect
+from adapters.channels.protocol import Defect, OrderPage
 from adapters.database import in_transaction, unit_of_work
 from adapters.http import ChannelFault, Resolution
+from adapters.wakeups import PUBLISH, wake
 from inventory import inbox
 from inventory.channels import ChannelState, advance_watermark, begin_watermark, channel_state
 from inventory.exposure import settle
@@ -17,6 +18,7 @@ from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.outbox import mark_dirty
 from inventory.words import IncidentKind, Severity
 from tasks.apply import AppliedEvents, apply_events
+from tasks.gaps import compare_with_notices
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,10 @@ def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport
     newest = _read(runtime, report)
     report.applied = apply_events(runtime, state, approved_by=approved_by)
     in_transaction(runtime.engine, lambda connection: _finish(connection, report, newest, runtime.now()))
+    if report.settled_skus:
+        wake(runtime.engine, PUBLISH)
+    if runtime.expects_notices(channel):
+        compare_with_notices(runtime, channel)
     return report
 
 
@@ -64,14 +70,7 @@ def _read(runtime: Runtime, report: PullReport) -> datetime | None:
     try:
         with runtime.channel(report.channel) as channel:
             for page in channel.pull_orders(report.since):
-                now = runtime.now()
-                documents, defects = page.orders, page.defects
-
-                def store(connection: Connection) -> int:
-                    _hold_defects(connection, report.channel, defects, now)  # noqa: B023 - runs at once
-                    return inbox.store(connection, report.channel, documents, now=now)  # noqa: B023
-
-                report.stored += in_transaction(runtime.engine, store)
+                report.stored += store_page(runtime, report.channel, page)
                 report.pages += 1
                 report.documents += len(page.orders)
                 report.defects += len(page.defects)
@@ -79,9 +78,20 @@ def _read(runtime: Runtime, report: PullReport) -> datetime | None:
                     changed = _instant(document.get("updated_at"))
                     newest = max(filter(None, (newest, changed)), default=None)
     except ChannelFault as fault:
-        _note_fault(runtime, report.channel, fault)
+        note_fault(runtime, report.channel, fault)
         raise
     return newest
+
+
+def store_page(runtime: Runtime, channel: str, page: OrderPage) -> int:
+    """Store what the channel answered, whichever question it was; returns how many events were new."""
+    now = runtime.now()
+
+    def store(connection: Connection) -> int:
+        _hold_defects(connection, channel, page.defects, now)
+        return inbox.store(connection, channel, page.orders, now=now)
+
+    return in_transaction(runtime.engine, store)
 
 
 def _instant(value: object) -> datetime | None:
@@ -114,7 +124,7 @@ def _hold_defects(connection: Connection, channel: str, defects: list[Defect], n
     )
 
 
-def _note_fault(runtime: Runtime, channel: str, fault: ChannelFault) -> None:
+def note_fault(runtime: Runtime, channel: str, fault: ChannelFault) -> None:
     """A page that cannot be read is for a person to look at; a channel that is away is the outage's business."""
     if fault.resolution is not Resolution.MALFORMED:
         return

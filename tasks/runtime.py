@@ -1,15 +1,17 @@
 """What the tasks of one process share: the engine, the adapters, the clock. Made once, handed to plain functions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from uuid import uuid4
 
 import pandas as pd
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from adapters.channels.notices import NoticeQueue
 from adapters.channels.protocol import Channel
 from adapters.channels.registry import ChannelConfig, open_channel, read_channels
 from adapters.database import create_engine, database_url
@@ -17,6 +19,7 @@ from adapters.settings import secret, settings
 from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
+from inventory.revisions import count_revisions
 
 
 @dataclass
@@ -31,6 +34,12 @@ class Runtime:
     """How long what this process has claimed stays its own; then another takes it for dead."""
     check: Callable[[str, pd.DataFrame, Parameters], Verdict] = gate.check
     """The gate. A long simulation hands in its plain masks, which a property test holds equal."""
+    queue: Callable[[str], NoticeQueue | None] = lambda code: None
+    """Opens the queue that a channel puts its notices in, for one thread; None for a channel without."""
+    expects_notices: Callable[[str], bool] = lambda code: False
+    """Whether a channel is set up to tell of its orders by itself (webhooks or a queue)."""
+    configs: Mapping[str, ChannelConfig] = field(default_factory=dict)
+    """The channels as `channels.toml` has them, by code."""
     at_once: int = 8
     """Channels that are read or written at the same time. One makes a simulation repeatable."""
 
@@ -43,16 +52,40 @@ class Runtime:
             adapter.close()
 
 
+def named_secret(name: str) -> SecretStr:
+    """A secret as `channels.toml` names it: an environment variable, or `block:<type>/<document>.<field>` of a block
+    that Prefect's server keeps (`tasks.credentials`). Raises SettingsError."""
+    if not name.startswith("block:"):
+        return secret(name)
+    # Imported here: a process without blocks, as a service, need not import Prefect for seconds.
+    from tasks.credentials import block_secret
+
+    return block_secret(name)
+
+
 @lru_cache(maxsize=1)
 def runtime() -> Runtime:
     """The runtime of this process, from its settings."""
     configured = settings()
     configs: dict[str, ChannelConfig] = read_channels(configured.channels_file)
 
+    def revisions(code: str, refs: Sequence[str], since: datetime, until: datetime) -> dict[str, int]:
+        with engine.connect() as connection:
+            return count_revisions(connection, code, refs, since=since, until=until)
+
     def open_by_code(code: str) -> Channel:
         if code not in configs:
             raise KeyError(f"no channel {code!r}; {configured.channels_file.name} has {', '.join(sorted(configs))}")
-        return open_channel(configs[code], secret)
+        return open_channel(configs[code], named_secret, revisions)
+
+    def queue(code: str) -> NoticeQueue | None:
+        return configs[code].queue(named_secret) if code in configs else None
+
+    @cache
+    def expects_notices(code: str) -> bool:
+        return code in configs and configs[code].tells_by_itself()
 
     engine = create_engine(database_url(configured), pool_size=configured.database_pool_size)
-    return Runtime(engine, open_by_code, lambda: datetime.now(UTC))
+    return Runtime(
+        engine, open_by_code, lambda: datetime.now(UTC), queue=queue, expects_notices=expects_notices, configs=configs
+    )

@@ -41,7 +41,7 @@ def run_name(what: str) -> Callable[[], str]:
 
 
 def _readable(value: object) -> str:
-    return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value) or "all"
 
 
 def remaining_seconds(minutes: float, now: datetime) -> float:
@@ -87,8 +87,12 @@ def work(minutes: float, every: float, task: Callable[[float], State[Result]]) -
         failed.result()
 
 
-def beats(seconds: float, every: float) -> Iterator[int]:
-    """Once at once, then every `every` seconds until `seconds` have passed, all of them; never two at a time."""
+def beats(seconds: float, every: float, wait: Callable[[float], object] | None = None) -> Iterator[int]:
+    """Once at once, then every `every` seconds until `seconds` have passed, all of them; never two at a time.
+
+    `wait` is how a pause is spent: it is called with its length and may end it early; if it then returns
+    something true, the next beat is now, and the one after it `every` seconds later.
+    """
     end = time.monotonic() + seconds
     number = 0
     while True:
@@ -96,6 +100,10 @@ def beats(seconds: float, every: float) -> Iterator[int]:
         yield number
         number += 1
         now = time.monotonic()
-        time.sleep(max(0.0, min(begun + every, end) - now))
+        pause = max(0.0, min(begun + every, end) - now)
+        if wait is None:
+            time.sleep(pause)
+        elif wait(pause) and time.monotonic() < end:
+            continue
         if begun + every >= end or now >= end:
             return

@@ -1,7 +1,8 @@
 """Release the holds that are past their time, in chunks, so that live orders never wait long behind the sweep."""
 
 from adapters.database import in_transaction
-from inventory.reservations import expire
+from adapters.wakeups import PUBLISH, wake
+from inventory.hold_terms import expire
 from tasks.runtime import Runtime
 
 CHUNK = 1000
@@ -13,5 +14,7 @@ def sweep(runtime: Runtime) -> int:
     while True:
         ended = in_transaction(runtime.engine, lambda connection: expire(connection, now=runtime.now(), limit=CHUNK))
         total += ended
+        if ended:
+            wake(runtime.engine, PUBLISH)
         if ended < CHUNK:
             return total

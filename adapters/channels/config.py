@@ -5,12 +5,19 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from adapters.channels.notices import NoticeQueue
 from adapters.channels.protocol import Channel
+from adapters.channels.webhooks import ReceivesWebhooks
 from inventory.setup import ChannelSetup
 from inventory.words import ChannelMode, WriteMode
 
 Secret = Callable[[str], SecretStr]
 """Name of a secret, as `channels.toml` has it → its value."""
+
+
+def _unset(name: str) -> SecretStr:
+    """Stands for a secret where only the question matters whether one is named."""
+    return SecretStr(name)
 
 
 class ChannelConfigBase(BaseModel):
@@ -29,6 +36,8 @@ class ChannelConfigBase(BaseModel):
     share: int = Field(default=1, gt=0)
     asks_first: bool = False
     """It asks the reservation API before each sale, so it needs no share of its own: it sells from the pool."""
+    reservation_token_env: str | tuple[str, ...] | None = None
+    """Name of the environment variable with the token by which the reservation API knows it; several for rotation."""
     settle_seconds: float = Field(default=600, ge=0)
     in_doubt_seconds: float = Field(default=600, gt=0)
     overlap_seconds: float = Field(default=600, ge=0)
@@ -41,6 +50,18 @@ class ChannelConfigBase(BaseModel):
     @abstractmethod
     def open(self, secret: Secret) -> Channel:
         """The adapter, ready to be used by one thread at a time; close it when done."""
+
+    def webhooks(self, secret: Secret) -> ReceivesWebhooks | None:
+        """What judges and reads this channel's webhooks; None when it has none, or no secret is named for them."""
+        return None
+
+    def queue(self, secret: Secret) -> NoticeQueue | None:
+        """The queue that it puts its notices in, for one thread; None when it has none."""
+        return None
+
+    def tells_by_itself(self) -> bool:
+        """Whether webhooks or a queue are set up for it; asks for no secret."""
+        return self.webhooks(_unset) is not None or self.queue(_unset) is not None
 
     def setup(self) -> ChannelSetup:
         """The row of the channel in the ledger."""

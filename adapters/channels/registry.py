@@ -5,12 +5,19 @@ variables. Every mistake is told in one line that names the channel and the fiel
 """
 
 import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from adapters.channels.amazon_config import AmazonConfig
 from adapters.channels.config import Secret
+from adapters.channels.ebay_budget import CountedByPublications
+from adapters.channels.ebay_config import EbayConfig
+from adapters.channels.http_config import HttpConfig, problems_of
 from adapters.channels.protocol import Channel
 from adapters.channels.shopify_config import ShopifyConfig
 from adapters.channels.woocommerce_config import WooCommerceConfig
@@ -20,7 +27,9 @@ class ChannelFileError(ValueError):
     """The channel file is missing or makes no sense; one line a mistake."""
 
 
-ChannelConfig = Annotated[ShopifyConfig | WooCommerceConfig, Field(discriminator="vendor")]
+ChannelConfig = Annotated[
+    ShopifyConfig | AmazonConfig | EbayConfig | WooCommerceConfig | HttpConfig, Field(discriminator="vendor")
+]
 _channels: TypeAdapter[list[ChannelConfig]] = TypeAdapter(list[ChannelConfig])
 
 
@@ -35,7 +44,8 @@ def read_channels(path: Path) -> dict[str, ChannelConfig]:
     try:
         channels = _channels.validate_python(content.get("channel", []))
     except ValidationError as error:
-        raise ChannelFileError("\n".join(_problem(path, one) for one in error.errors())) from None
+        problems = problems_of(error, "channel")
+        raise ChannelFileError("\n".join(f"{path}: {problem}" for problem in problems)) from None
     if not channels:
         raise ChannelFileError(f"{path} has no [[channel]]")
     by_code = {channel.code: channel for channel in channels}
@@ -44,12 +54,15 @@ def read_channels(path: Path) -> dict[str, ChannelConfig]:
     return by_code
 
 
-def _problem(path: Path, problem: object) -> str:
-    assert isinstance(problem, dict)
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{path}: channel {place}: {problem['msg']}"
+Revisions = Callable[[str, Sequence[str], datetime, datetime], Mapping[str, int]]
+"""(channel, refs, since, until) → how often each listing was written to, by all processes together."""
 
 
-def open_channel(config: ChannelConfig, secret: Secret) -> Channel:
-    """The adapter of one channel, ready to be used by one thread at a time; close it when done."""
+def open_channel(config: ChannelConfig, secret: Secret, revisions: Revisions | None = None) -> Channel:
+    """The adapter of one channel, ready to be used by one thread at a time; close it when done.
+
+    `revisions`: for vendors that limit how often a listing may be written to. None: each process counts its own.
+    """
+    if isinstance(config, EbayConfig) and revisions is not None:
+        return config.open(secret, CountedByPublications(partial(revisions, config.code)))
     return config.open(secret)

@@ -77,6 +77,9 @@ def translate(
     would look like units that vanished, and would be counted twice. Raises Untranslatable.
     """
     items = [mapping(line, "a line") for line in lines]
+    _refuse_containers(node, "id", "createdAt", "updatedAt", "cancelledAt", "test")
+    for item in items:
+        _refuse_containers(item, "id", "sku", "quantity", "currentQuantity")
     cancelled = node.get("cancelledAt") is not None
     reversals: list[dict[str, Any]] = []
     refunded: dict[Any, int] = {}
@@ -105,16 +108,24 @@ def _line(item: Mapping[str, Any]) -> dict[str, Any]:
     stock_item = variant.get("inventoryItem") if isinstance(variant, dict) else None
     return {
         "line_id": item.get("id"),
-        "listing_ref": stock_item.get("id") if isinstance(stock_item, dict) else None,
+        "listing_ref": _listing_ref(stock_item) if isinstance(stock_item, dict) else None,
         "sku": item.get("sku"),
         "quantity": item.get("quantity"),
     }
 
 
+def _listing_ref(stock_item: Mapping[str, Any]) -> Any:
+    _refuse_containers(stock_item, "id")
+    return stock_item.get("id")
+
+
 def _refunded(
     node: Mapping[str, Any], refund: Refund, index: int, raw: Mapping[str, Any], location_id: str
 ) -> dict[str, Any]:
+    _refuse_containers({**raw, "processedAt": refund.processed_at}, "id", "quantity", "processedAt")
     line = raw.get("lineItem")
+    if isinstance(line, dict):
+        _refuse_containers(line, "id")
     line_id = line.get("id") if isinstance(line, dict) else None
     location = raw.get("location")
     where = location.get("id") if isinstance(location, dict) else None
@@ -170,6 +181,12 @@ def _reason(node: Mapping[str, Any]) -> ReversalReason:
 def _count(value: Any) -> int | None:
     """The value when it is a number of units, else None: the gate judges the strange ones, not we."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _refuse_containers(owner: Mapping[str, Any], *names: str) -> None:
+    """A strange number or text is for the gate to judge; what else could be in an object, nobody knows."""
+    if any(isinstance(owner.get(name), list | dict) for name in names):
+        raise Untranslatable("a list or an object stands where a plain value belongs")
 
 
 def _shape(value: Any) -> str:

@@ -40,29 +40,48 @@ fragment RefundLine on RefundLineItem {
 }
 """
 
+_ORDER = (
+    """
+fragment Order on Order {
+  id
+  createdAt
+  updatedAt
+  cancelledAt
+  cancelReason
+  test
+  refunds(first: 5) { id }
+  lineItems(first: $lines) {
+    pageInfo { hasNextPage endCursor }
+    nodes { ...Line }
+  }
+}
+"""
+    + _LINE
+)
+
 PULL_ORDERS = Operation(
     "PullOrders",
     """
 query PullOrders($query: String!, $first: Int!, $lines: Int!, $after: String) {
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {
     pageInfo { hasNextPage endCursor }
-    nodes {
-      id
-      createdAt
-      updatedAt
-      cancelledAt
-      cancelReason
-      test
-      refunds(first: 5) { id }
-      lineItems(first: $lines) {
-        pageInfo { hasNextPage endCursor }
-        nodes { ...Line }
-      }
-    }
+    nodes { ...Order }
   }
 }
 """
-    + _LINE,
+    + _ORDER,
+)
+
+READ_ORDERS = Operation(
+    "ReadOrders",
+    """
+query ReadOrders($ids: [ID!]!, $lines: Int!) {
+  nodes(ids: $ids) {
+    ... on Order { ...Order }
+  }
+}
+"""
+    + _ORDER,
 )
 
 ORDER_LINES = Operation(
@@ -162,6 +181,85 @@ query ReadLocations($id: ID!, $first: Int!, $after: String) {
 """,
 )
 
+READ_CATALOGUE = Operation(
+    "ReadCatalogue",
+    """
+query ReadCatalogue($first: Int!, $after: String, $location: ID!) {
+  productVariants(first: $first, after: $after) {
+    pageInfo { hasNextPage endCursor }
+    nodes {
+      id
+      sku
+      displayName
+      inventoryPolicy
+      product { status publishedAt }
+      inventoryItem {
+        id
+        tracked
+        inventoryLevel(locationId: $location) {
+          isActive
+          quantities(names: ["available"]) { name quantity }
+        }
+      }
+    }
+  }
+}
+""",
+)
+
+READ_LOCATION = Operation(
+    "ReadLocation",
+    """
+query ReadLocation($id: ID!) {
+  location(id: $id) { id fulfillsOnlineOrders }
+}
+""",
+)
+
+READ_POLICIES = Operation(
+    "ReadPolicies",
+    """
+query ReadPolicies($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    ... on InventoryItem {
+      id
+      tracked
+      variants(first: 3) {
+        pageInfo { hasNextPage }
+        nodes { id inventoryPolicy product { id } }
+      }
+    }
+  }
+}
+""",
+)
+
+EDIT_LOCATION = Operation(
+    "EditLocation",
+    """
+mutation EditLocation($id: ID!, $input: LocationEditInput!) {
+  locationEdit(id: $id, input: $input) {
+    location { id fulfillsOnlineOrders }
+    userErrors { field message code }
+  }
+}
+""",
+    writes=True,
+)
+
+SET_POLICIES = Operation(
+    "SetPolicies",
+    """
+mutation SetPolicies($product: ID!, $variants: [ProductVariantsBulkInput!]!) {
+  productVariantsBulkUpdate(productId: $product, variants: $variants) {
+    productVariants { id inventoryPolicy }
+    userErrors { field message code }
+  }
+}
+""",
+    writes=True,
+)
+
 SET_QUANTITIES = Operation(
     "SetQuantities",
     """
@@ -183,11 +281,17 @@ def pull_cost(orders: int, lines: int) -> int:
 
 OPERATIONS = (
     PULL_ORDERS,
+    READ_ORDERS,
     ORDER_LINES,
     ORDER_REFUNDS,
     REFUNDS,
     REFUND_LINES,
     READ_QUANTITIES,
     READ_LOCATIONS,
+    READ_CATALOGUE,
+    READ_LOCATION,
+    READ_POLICIES,
+    EDIT_LOCATION,
+    SET_POLICIES,
     SET_QUANTITIES,
 )

@@ -61,7 +61,7 @@ def _send(client: ShopifyClient, location_id: str, rows: Sequence[Change], key: 
             raise
         return _all(rows, ChangeStatus.UNKNOWN, str(fault))
     payload = data.get("inventorySetQuantities")
-    errors = _errors(payload)
+    errors = user_errors(payload)
     if errors is None or (errors and isinstance(payload, dict) and payload.get("inventoryAdjustmentGroup")):
         return _all(rows, ChangeStatus.UNKNOWN, "the answer contradicts itself")
     return _judge(rows, errors) if errors else _all(rows, ChangeStatus.DONE, "")
@@ -90,7 +90,7 @@ def _judge(rows: Sequence[Change], errors: Sequence[UserError]) -> list[ChangeRe
     ]
 
 
-def _errors(payload: Any) -> list[UserError] | None:
+def user_errors(payload: Any) -> list[UserError] | None:
     """The user errors of the payload; None when it has not the shape of the schema."""
     raw = payload.get("userErrors") if isinstance(payload, dict) else None
     if not isinstance(raw, list) or not all(isinstance(error, dict) for error in raw):

@@ -3,7 +3,9 @@
 from typing import Literal
 
 from adapters.channels.config import ChannelConfigBase, Secret
+from adapters.channels.signatures import secrets_of
 from adapters.channels.woocommerce import WooCommerce
+from adapters.channels.woocommerce_webhooks import WooCommerceWebhooks
 from inventory.words import WriteMode
 
 
@@ -11,11 +13,19 @@ class WooCommerceConfig(ChannelConfigBase):
     vendor: Literal["woocommerce"]
     consumer_key_env: str
     consumer_secret_env: str
-    """Names of the environment variables with a key pair of permission read/write."""
+    """Names of the environment variables with a key pair of permission read/write (of a user who is a shop
+    manager): the vendor has no narrower one. To shadow or to try without writing, read is enough."""
+    webhook_secret_env: str | tuple[str, ...] = ()
+    """Names of the environment variables with the secrets of the webhooks that point at us (`order.created`,
+    `order.updated`, `order.deleted`, `order.restored`); old ones too while they are rotated."""
 
     @property
     def write_mode(self) -> WriteMode:
         return WriteMode.ABSOLUTE
+
+    def webhooks(self, secret: Secret) -> WooCommerceWebhooks | None:
+        secrets = secrets_of(self.webhook_secret_env, secret)
+        return WooCommerceWebhooks(secrets) if secrets else None
 
     def open(self, secret: Secret) -> WooCommerce:
         return WooCommerce(

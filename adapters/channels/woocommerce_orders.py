@@ -40,6 +40,10 @@ REFUND_REASONS = {
 }
 """The free text of a refund that we dare to read, in lower case; anything else is OTHER."""
 
+HOLD_KEY = "_onhand_hold"
+"""The order's meta value in which the shop keeps the key of the hold that it asked for before it sold. Of no other
+meta value is anything kept."""
+
 ITEM_VALUES = ("id", "product_id", "variation_id", "sku", "quantity")
 
 _NAIVE_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?")
@@ -85,7 +89,7 @@ def translate_order(row: Any, refunds: Sequence[Any], place: str) -> OrderDocume
     reversals = [reversal for refund in refunds for reversal in translate_refund(refund, items, key)]
     if status in CLOSED:
         reversals += _closing(status, items, reversals, updated_at, key)
-    return {
+    document: OrderDocument = {
         "order_id": key,
         "placed_at": _utc(row.get("date_created_gmt")),
         "updated_at": updated_at,
@@ -94,6 +98,9 @@ def translate_order(row: Any, refunds: Sequence[Any], place: str) -> OrderDocume
         "lines": [_line(item) for item in items],
         "reversals": reversals,
     }
+    hold = _meta(row, HOLD_KEY)
+    _refuse_containers([hold], key)
+    return {**document, "hold": hold} if hold not in (None, "") else document
 
 
 def translate_refund(refund: Any, items: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
@@ -132,6 +139,11 @@ def whole(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if value == value and abs(value) != float("inf") and value == int(value) else None
+
+
+def units(value: Any) -> int | None:
+    """The same of a quantity that is in stock, which some plug-ins make a text."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,12}", value) else whole(value)
 
 
 def _closing(

@@ -7,10 +7,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from adapters.sandbox.asking import Asking
+from adapters.sandbox.deliveries import Deliveries
 from adapters.sandbox.faults import Fault, FaultKind, Operation
 from adapters.sandbox.shop import Checkout, Order, Shop, ShopError, number_of
 
@@ -68,28 +71,34 @@ def _error(status: int) -> Response:
     return HTMLResponse(MAINTENANCE, status_code=status)
 
 
-def control_routes(shop: Shop) -> list[Route]:
-    """The `/sandbox/…` endpoints; mount them beside the vendor's API. Nonsense is answered 400."""
-    control = _Control(shop)
+def control_routes(shop: Shop, deliveries: Deliveries | None = None) -> list[Route]:
+    """The `/sandbox/…` endpoints; mount them beside the vendor's API. Nonsense is answered 400.
+
+    `deliveries`: the vendor's webhooks, for those that have some.
+    """
+    control = _Control(shop, deliveries)
     return [
         Route("/sandbox/products", control.products, methods=["POST"]),
         Route("/sandbox/checkout", control.checkout, methods=["POST"]),
         Route("/sandbox/cancel", control.cancel, methods=["POST"]),
         Route("/sandbox/quantity", control.quantity, methods=["PUT"]),
         Route("/sandbox/faults", control.faults, methods=["PUT"]),
+        Route("/sandbox/webhooks", control.webhooks, methods=["PUT"]),
+        Route("/sandbox/ask", control.ask, methods=["PUT"]),
         Route("/sandbox/state", control.state, methods=["GET"]),
     ]
 
 
 class _Control:
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, deliveries: Deliveries | None) -> None:
         self._shop = shop
+        self._deliveries = deliveries
 
     async def products(self, request: Request) -> Response:
         return await self._do(request, self._add_products)
 
     async def checkout(self, request: Request) -> Response:
-        return await self._do(request, self._check_out)
+        return await self._do(request, self._check_out, waits=self._shop.ask is not None)
 
     async def cancel(self, request: Request) -> Response:
         return await self._do(request, self._cancel)
@@ -100,12 +109,21 @@ class _Control:
     async def faults(self, request: Request) -> Response:
         return await self._do(request, self._set_faults)
 
-    async def state(self, request: Request) -> Response:
-        return JSONResponse(state_of(self._shop))
+    async def webhooks(self, request: Request) -> Response:
+        return await self._do(request, self._set_webhooks)
 
-    async def _do(self, request: Request, action: Callable[[Any], Any]) -> Response:
+    async def ask(self, request: Request) -> Response:
+        return await self._do(request, self._set_ask)
+
+    async def state(self, request: Request) -> Response:
+        sent = self._deliveries.counts() if self._deliveries else {}
+        return JSONResponse({**state_of(self._shop), "webhooks": sent})
+
+    async def _do(self, request: Request, action: Callable[[Any], Any], *, waits: bool = False) -> Response:
+        """`waits`: the action takes its time, so it has a thread of its own."""
         try:
-            return JSONResponse(action(await request.json()))
+            body = await request.json()
+            return JSONResponse(await asyncio.to_thread(action, body) if waits else action(body))
         except (ShopError, ValueError, TypeError, KeyError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
 
@@ -121,8 +139,9 @@ class _Control:
     def _receipt(self, done: Checkout) -> Any:
         naming = self._shop.naming
         refused = [{"sku": sku, "quantity": quantity} for sku, quantity in done.refused]
+        asked_ms = done.asked_ms and round(done.asked_ms, 2)
         if done.order is None:
-            return {"order_id": None, "placed_at": None, "accepted": [], "refused": refused}
+            return {"order_id": None, "placed_at": None, "accepted": [], "refused": refused, "asked_ms": asked_ms}
         accepted = [
             {"sku": line.sku, "quantity": line.quantity, "line_id": naming.line(line.number)}
             for line in done.order.lines
@@ -132,6 +151,7 @@ class _Control:
             "placed_at": done.order.placed_at.isoformat(),
             "accepted": accepted,
             "refused": refused,
+            "asked_ms": asked_ms,
         }
 
     def _cancel(self, body: dict[str, Any]) -> Any:
@@ -150,6 +170,22 @@ class _Control:
         self._shop.set_quantity(product.number, int(body["quantity"]), by="somebody else")
         return {"sku": product.sku, "quantity": product.quantity}
 
+    def _set_webhooks(self, body: dict[str, Any]) -> Any:
+        if self._deliveries is None:
+            raise ShopError("this vendor sends no webhooks")
+        self._deliveries.configure(body)
+        return {"on": body.get("url") is not None}
+
+    def _set_ask(self, body: dict[str, Any]) -> Any:
+        """{"url", "token", "ttl_seconds"} of a reservation API; {"url": null} turns it off."""
+        before, self._shop.ask = self._shop.ask, None
+        if before is not None:
+            before.close()
+        if body.get("url") is not None:
+            ttl_seconds = int(body.get("ttl_seconds", 300))
+            self._shop.ask = Asking(str(body["url"]), SecretStr(body["token"]), ttl_seconds=ttl_seconds)
+        return {"on": self._shop.ask is not None}
+
     def _set_faults(self, rows: Sequence[dict[str, Any]]) -> Any:
         self._shop.faults.replace([Fault.from_dict(row) for row in rows])
         return {"faults": len(rows)}
@@ -166,12 +202,20 @@ def state_of(shop: Shop) -> dict[str, Any]:
             "orders": [_order_state(shop, order) for order in shop.orders.values()],
             "calls": dict(shop.calls),
             "faults": dict(shop.faults.counts),
+            "asking": _asking_state(shop.ask),
         }
+
+
+def _asking_state(asking: Asking | None) -> dict[str, Any] | None:
+    if asking is None:
+        return None
+    return {**asking.counts, "milliseconds": [round(one, 2) for one in asking.milliseconds]}
 
 
 def _order_state(shop: Shop, order: Order) -> dict[str, Any]:
     return {
         "order_id": shop.naming.order(order.number),
+        "hold": order.hold,
         "placed_at": order.placed_at.isoformat(),
         "cancelled": order.cancelled_at is not None,
         "lines": [

@@ -16,10 +16,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from adapters.sandbox.deliveries import Deliveries
 from adapters.sandbox.shop import Shop
 
 HOST = "127.0.0.1"
-VENDORS = {"shopify": "adapters.sandbox.shopify", "woocommerce": "adapters.sandbox.woocommerce"}
+VENDORS = {name: f"adapters.sandbox.{name}" for name in ("amazon", "ebay", "portal", "shopify", "woocommerce")}
 """Each module has `create_app(shop, …) -> Starlette` and `create_app_from_token(shop, token)`."""
 STOP_S = 10.0
 
@@ -28,7 +29,7 @@ STOP_S = 10.0
 def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
     """Run the app in a thread; gives its base URL (`port` 0 = any free one), stops it at the end.
 
-    Calls that still hang are cut off at the stop.
+    Calls that still hang are cut off at the stop, and so are the webhooks of an app that sends some.
     """
     config = uvicorn.Config(
         app,
@@ -51,6 +52,9 @@ def serve(app: ASGIApp, port: int = 0) -> Iterator[str]:
         server.should_exit = True
         thread.join(STOP_S)
         bound.close()
+        deliveries = getattr(getattr(app, "state", None), "deliveries", None)
+        if isinstance(deliveries, Deliveries):
+            deliveries.close()
 
 
 def _listening(port: int) -> socket.socket:

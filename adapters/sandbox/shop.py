@@ -4,6 +4,7 @@ The storefront is honest and fast: it sells at most what it shows and takes its 
 once. What the vendor's API then says about it, late, twice or not at all, is the vendor app's part.
 """
 
+import re
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from adapters.sandbox.asking import Asking
 from adapters.sandbox.faults import FaultPlan
 
 ReversalHow = Literal["cancel", "refund", "return", "remove"]
@@ -32,6 +34,8 @@ class Product:
     """What the storefront shows, and still sells. Our write sets it; a sale takes from it."""
     tracked: bool = True
     oversell_allowed: bool = False
+    listed: bool = True
+    """Buyers can find it and order it."""
     committed: int = 0
     """Sold and not yet sent."""
     elsewhere: dict[str, int] = field(default_factory=dict)
@@ -100,6 +104,8 @@ class Checkout:
 
     order: Order | None
     refused: list[tuple[str, int]]
+    asked_ms: float | None = None
+    """How long asking for a hold took, where the shop asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +128,11 @@ class Naming:
 
 
 def number_of(name: str) -> int:
-    """The number at the end of a vendor's id (`gid://shopify/Order/17` and `17` are 17)."""
-    digits = str(name).rpartition("/")[2]
-    if not digits.isdecimal():
+    """The number at the end of a vendor's id (`gid://shopify/Order/17`, `902-0000000-0000017` and `17` are 17)."""
+    found = re.fullmatch(r"(?:.*/)?(?:\w+-)*(\d+)", str(name), re.ASCII)
+    if found is None:
         raise ShopError(f"no such id: {name!r}")
-    return int(digits)
+    return int(found[1])
 
 
 class Shop:
@@ -152,8 +158,12 @@ class Shop:
         self.orders: dict[int, Order] = {}
         self.calls: Counter[str] = Counter()
         self.written: list[Written] = []
+        self.closed = False
+        """The storefront sells nothing at all now."""
         self.on_change: list[Callable[[Order, bool], None]] = []
         """Called with each order that was placed (True) or changed (False), under the lock: be quick, only note it."""
+        self.ask: Asking | None = None
+        """When set, every sale is asked for first, and only what was held is sold: what is shown is no promise."""
         self._by_sku: dict[str, Product] = {}
         self._next = first_number
         self._changes = 0
@@ -177,20 +187,70 @@ class Shop:
         """A shopper orders (sku, units). Sells per line what is shown; refuses the rest of it."""
         if any(quantity <= 0 for _, quantity in lines):
             raise ShopError("a shopper orders one unit or more")
+        if self.ask is not None:
+            return self._ask_and_sell(self.ask, lines, test)
         with self.lock:
-            sold: list[Line] = []
-            refused: list[tuple[str, int]] = []
-            for sku, asked in lines:
-                product = self._by_sku.get(sku)
-                taken = self._take(product, asked) if product else 0
-                if product and taken:
-                    sold.append(Line(self.take_number(), product, sku, taken))
-                if taken < asked:
-                    refused.append((sku, asked - taken))
-            order = self._place(sold, test) if sold else None
-            if order:
-                self._tell(order, placed=True)
-            return Checkout(order, refused)
+            return self._sell(lines, test, self._take)
+
+    def _sell(
+        self, lines: Sequence[tuple[str, int]], test: bool, take: Callable[[Product, int], int], hold: str | None = None
+    ) -> Checkout:
+        sold: list[Line] = []
+        refused: list[tuple[str, int]] = []
+        for sku, asked in lines:
+            product = self._by_sku.get(sku)
+            taken = take(product, asked) if product else 0
+            if product and taken:
+                sold.append(Line(self.take_number(), product, sku, taken))
+            if taken < asked:
+                refused.append((sku, asked - taken))
+        order = self._place(sold, test) if sold else None
+        if order:
+            order.hold = hold
+            self._tell(order, placed=True)
+        return Checkout(order, refused)
+
+    def _ask_and_sell(self, asking: Asking, lines: Sequence[tuple[str, int]], test: bool) -> Checkout:
+        """Asks outside the lock: other shoppers go on. Without an answer nothing is sold."""
+        with self.lock:
+            wanted = self._sellable(lines)
+        if not wanted:
+            return Checkout(None, list(lines))
+        started = time.perf_counter()
+        held = asking.ask({self.naming.listing(number): units for number, units in wanted.items()})
+        asked_ms = (time.perf_counter() - started) * 1000
+        if held is None:
+            return Checkout(None, list(lines), asked_ms)
+        left = {number: held.units.get(self.naming.listing(number), 0) for number in wanted}
+
+        def take(product: Product, asked: int) -> int:
+            taken = min(asked, left.get(product.number, 0)) if product.listed and not self.closed else 0
+            left[product.number] = left.get(product.number, 0) - taken
+            if product.tracked:
+                product.quantity = max(0, product.quantity - taken)
+            product.committed += taken
+            return taken
+
+        with self.lock:
+            done = self._sell(lines, test, take, held.key)
+        if done.order is None:
+            asking.release(held.key)
+        else:
+            asking.commit(held.key, self.naming.order(done.order.number))
+        return Checkout(done.order, done.refused, asked_ms)
+
+    def _sellable(self, lines: Sequence[tuple[str, int]]) -> dict[int, int]:
+        """{number of the product: units} that the storefront would sell by what it shows."""
+        wanted: dict[int, int] = {}
+        for sku, asked in lines:
+            product = self._by_sku.get(sku)
+            if product is None or self.closed or not product.listed:
+                continue
+            free = product.oversell_allowed or not product.tracked
+            before = wanted.get(product.number, 0)
+            if units := asked if free else min(asked, max(0, product.quantity - before)):
+                wanted[product.number] = before + units
+        return wanted
 
     def cancel(
         self,
@@ -216,9 +276,10 @@ class Shop:
                 lines = [(number, quantity) for number, quantity in lines if quantity]
             kind: ReversalHow = how or ("cancel" if whole else "refund")
             made = self._reverse(order, lines, restock, reason, kind)
-            self._touch(order)
+            at = max(self.now(), order.updated_at)
             if whole:
-                order.cancelled_at, order.cancel_reason = order.updated_at, reason
+                order.cancelled_at, order.cancel_reason = at, reason
+            self._touch(order, at)
             return made
 
     def set_quantity(self, number: int, quantity: int, *, by: str) -> Product:
@@ -255,6 +316,8 @@ class Shop:
             return self._next
 
     def _take(self, product: Product, asked: int) -> int:
+        if self.closed or not product.listed:
+            return 0
         free = product.oversell_allowed or not product.tracked
         taken = asked if free else min(asked, max(0, product.quantity))
         if product.tracked:
@@ -291,9 +354,9 @@ class Shop:
         order.reversals.extend(made)
         return made
 
-    def _touch(self, order: Order) -> None:
+    def _touch(self, order: Order, at: datetime | None = None) -> None:
         self._changes += 1
-        order.updated_at, order.change = max(self.now(), order.updated_at), self._changes
+        order.updated_at, order.change = at or max(self.now(), order.updated_at), self._changes
         self._tell(order, placed=False)
 
     def _tell(self, order: Order, *, placed: bool) -> None:

@@ -7,7 +7,7 @@ whole call, and a throttled call is an HTTP 200.
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -18,6 +18,7 @@ from graphql import (
     GraphQLError,
     GraphQLResolveInfo,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
     build_schema,
@@ -32,10 +33,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters.sandbox.control import control_routes, under_faults
+from adapters.sandbox.deliveries import Deliveries
 from adapters.sandbox.faults import Operation
 from adapters.sandbox.shop import Naming, Shop, number_of
 from adapters.sandbox.shopify_cost import Bucket, CostModel, actual_cost
-from adapters.sandbox.shopify_schema import SDL, Documents, gid, page
+from adapters.sandbox.shopify_locations import Locations
+from adapters.sandbox.shopify_schema import Documents, gid, page
+from adapters.sandbox.shopify_sdl import SDL
+from adapters.sandbox.shopify_webhooks import MANNER, WebhookMessages
 from adapters.sandbox.shopify_writes import Writes
 
 API_VERSION = "2026-10"
@@ -51,11 +56,13 @@ def create_app(
     access_token: str,
     api_version: str = API_VERSION,
     location_ids: Sequence[str] = (LOCATION_ID,),
+    service_locations: Collection[str] = (),
     maximum_available: float = 2000.0,
     restore_rate: float = 100.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The shop's API and the control endpoints. The first location is the one that the shop sells from.
+    """The shop's API and the control endpoints. The first location is the one that the shop sells from;
+    `service_locations` are those of fulfilment services.
 
     `maximum_available` and `restore_rate` are the bucket of the plan, in points and points a second.
     """
@@ -64,9 +71,13 @@ def create_app(
         order=lambda number: gid("Order", number),
         line=lambda number: gid("LineItem", number),
     )
-    api = _Api(shop, access_token, location_ids, Bucket(maximum_available, restore_rate, clock))
+    locations = Locations(shop, location_ids, service_locations)
+    api = _Api(shop, access_token, locations, Bucket(maximum_available, restore_rate, clock))
     graphql = Route(f"/admin/api/{api_version}/graphql.json", api.post, methods=["POST"])
-    return Starlette(routes=[graphql, *control_routes(shop)])
+    deliveries = Deliveries(shop, WebhookMessages(api_version).build, MANNER)
+    app = Starlette(routes=[graphql, *control_routes(shop, deliveries)])
+    app.state.deliveries = deliveries
+    return app
 
 
 def create_app_from_token(shop: Shop, token: str) -> Starlette:
@@ -89,10 +100,11 @@ def _prepared(text: str) -> tuple[DocumentNode, list[GraphQLError], CostModel | 
 class _Root:
     """The root fields. `graphql-core` calls each with the resolve info and the arguments."""
 
-    def __init__(self, shop: Shop, documents: Documents, writes: Writes) -> None:
+    def __init__(self, shop: Shop, locations: Locations) -> None:
         self._shop = shop
-        self._documents = documents
-        self._writes = writes
+        self._locations = locations
+        self._documents = Documents(shop, locations)
+        self._writes = Writes(shop, locations.ids)
 
     def orders(
         self,
@@ -113,7 +125,8 @@ class _Root:
 
     def order(self, info: Info, id: str) -> Any:
         order = self._shop.orders.get(number_of(id))
-        return self._documents.order(order) if order else None
+        shown = order is not None and order.visible_from <= self._shop.monotonic()
+        return self._documents.order(order) if order and shown else None
 
     def refund(self, info: Info, id: str) -> Any:
         return self._documents.refund(number_of(id))
@@ -121,6 +134,12 @@ class _Root:
     def inventoryItem(self, info: Info, id: str) -> Any:
         product = self._shop.products.get(number_of(id))
         return self._documents.item(product) if product else None
+
+    def location(self, info: Info, id: str | None = None) -> Any:
+        return self._locations.document(id or self._locations.ids[0])
+
+    def productVariants(self, info: Info, first: int | None = None, after: str | None = None) -> Any:
+        return page(self._documents.variants(), first, after)
 
     def nodes(self, info: Info, ids: Sequence[str]) -> Any:
         by_kind: dict[str, Callable[[Info, str], Any]] = {
@@ -136,13 +155,21 @@ class _Root:
     def inventorySetQuantities(self, info: Info, input: Mapping[str, Any]) -> Any:
         return self._writes.set_quantities(_idempotency_key(info), input)
 
+    def locationEdit(self, info: Info, id: str, input: Mapping[str, Any]) -> Any:
+        return self._locations.edit(id, input)
+
+    def productVariantsBulkUpdate(
+        self, info: Info, productId: str, variants: Sequence[Mapping[str, Any]], allowPartialUpdates: bool = False
+    ) -> Any:
+        return self._writes.set_policies(number_of(productId), variants, self._documents)
+
 
 class _Api:
-    def __init__(self, shop: Shop, access_token: str, location_ids: Sequence[str], bucket: Bucket) -> None:
+    def __init__(self, shop: Shop, access_token: str, locations: Locations, bucket: Bucket) -> None:
         self._shop = shop
         self._token = access_token
         self._bucket = bucket
-        self._root = _Root(shop, Documents(shop, location_ids), Writes(shop, location_ids))
+        self._root = _Root(shop, locations)
         self._cursor_before: dict[str, str | None] = {}
 
     async def post(self, request: Request) -> Response:
@@ -217,8 +244,14 @@ def _operation(document: DocumentNode) -> Operation:
     definition = next(d for d in document.definitions if isinstance(d, OperationDefinitionNode))
     if definition.operation is OperationType.MUTATION:
         return Operation.WRITE
-    roots = {node.name.value for node in definition.selection_set.selections if isinstance(node, FieldNode)}
-    return Operation.ORDERS if roots & {"orders", "order", "refund"} else Operation.READ
+    fields = [node for node in definition.selection_set.selections if isinstance(node, FieldNode)]
+    asked = {field.name.value for field in fields} | {
+        inner.type_condition.name.value
+        for field in fields
+        for inner in (field.selection_set.selections if field.selection_set else ())
+        if isinstance(inner, InlineFragmentNode) and inner.type_condition
+    }
+    return Operation.ORDERS if asked & {"orders", "order", "refund", "Order"} else Operation.READ
 
 
 def _updated_since(query: str | None) -> datetime | None:

@@ -1,7 +1,4 @@
-"""The part of Shopify's Admin GraphQL that the sandbox serves: our own small schema and its values.
-
-It also has fields with personal data, as the vendor has, so that a test can show that nobody asks for them.
-"""
+"""The shop's state as the values of Shopify's schema (`shopify_sdl`)."""
 
 import base64
 import json
@@ -10,124 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from adapters.sandbox.shop import Line, Order, Product, Reversal, Shop
-
-SDL = """
-directive @idempotent(key: String!) on FIELD
-scalar DateTime
-enum OrderSortKeys { CREATED_AT ID UPDATED_AT }
-enum OrderCancelReason { CUSTOMER DECLINED FRAUD INVENTORY OTHER STAFF }
-enum RefundLineItemRestockType { CANCEL LEGACY_RESTOCK NO_RESTOCK RETURN }
-enum ProductVariantInventoryPolicy { CONTINUE DENY }
-interface Node { id: ID! }
-type PageInfo { endCursor: String hasNextPage: Boolean! }
-type Location implements Node { id: ID! }
-type Customer { displayName: String! email: String phone: String }
-type MailingAddress { name: String address1: String phone: String }
-type ProductVariant implements Node {
-  id: ID!
-  sku: String
-  inventoryPolicy: ProductVariantInventoryPolicy!
-  inventoryItem: InventoryItem!
-}
-type ProductVariantConnection { nodes: [ProductVariant!]! pageInfo: PageInfo! }
-type InventoryQuantity { name: String! quantity: Int! }
-type InventoryLevel implements Node {
-  id: ID!
-  location: Location!
-  quantities(names: [String!]!): [InventoryQuantity!]!
-}
-type InventoryLevelConnection { nodes: [InventoryLevel!]! pageInfo: PageInfo! }
-type InventoryItem implements Node {
-  id: ID!
-  sku: String
-  tracked: Boolean!
-  variants(first: Int, after: String): ProductVariantConnection
-  inventoryLevel(locationId: ID!): InventoryLevel
-  inventoryLevels(first: Int, after: String): InventoryLevelConnection!
-}
-type LineItem implements Node {
-  id: ID!
-  sku: String
-  title: String!
-  quantity: Int!
-  currentQuantity: Int!
-  variant: ProductVariant
-}
-type LineItemConnection { nodes: [LineItem!]! pageInfo: PageInfo! }
-type RefundLineItem {
-  id: ID
-  quantity: Int!
-  restockType: RefundLineItemRestockType!
-  restocked: Boolean!
-  location: Location
-  lineItem: LineItem!
-}
-type RefundLineItemConnection { nodes: [RefundLineItem!]! pageInfo: PageInfo! }
-type Refund implements Node {
-  id: ID!
-  createdAt: DateTime
-  processedAt: DateTime!
-  note: String
-  refundLineItems(first: Int, after: String): RefundLineItemConnection!
-}
-type Order implements Node {
-  id: ID!
-  name: String!
-  createdAt: DateTime!
-  updatedAt: DateTime!
-  cancelledAt: DateTime
-  cancelReason: OrderCancelReason
-  test: Boolean!
-  email: String
-  phone: String
-  note: String
-  customer: Customer
-  shippingAddress: MailingAddress
-  lineItems(first: Int, after: String): LineItemConnection!
-  refunds(first: Int): [Refund!]!
-}
-type OrderConnection { nodes: [Order!]! pageInfo: PageInfo! }
-enum InventorySetQuantitiesUserErrorCode {
-  CHANGE_FROM_QUANTITY_STALE
-  IDEMPOTENCY_CONCURRENT_REQUEST
-  IDEMPOTENCY_KEY_PARAMETER_MISMATCH
-  IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED
-  INVALID_INVENTORY_ITEM
-  INVALID_LOCATION
-  INVALID_NAME
-  INVALID_QUANTITY_NEGATIVE
-  INVALID_QUANTITY_TOO_HIGH
-  INVALID_REASON
-  INVALID_REFERENCE_DOCUMENT
-  NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR
-}
-input InventoryQuantityInput { changeFromQuantity: Int inventoryItemId: ID! locationId: ID! quantity: Int! }
-input InventorySetQuantitiesInput {
-  name: String!
-  quantities: [InventoryQuantityInput!]!
-  reason: String!
-  referenceDocumentUri: String
-}
-type InventoryAdjustmentGroup implements Node { id: ID! reason: String! referenceDocumentUri: String }
-type InventorySetQuantitiesUserError {
-  code: InventorySetQuantitiesUserErrorCode
-  field: [String!]
-  message: String!
-}
-type InventorySetQuantitiesPayload {
-  inventoryAdjustmentGroup: InventoryAdjustmentGroup
-  userErrors: [InventorySetQuantitiesUserError!]!
-}
-type QueryRoot {
-  orders(first: Int, after: String, query: String, sortKey: OrderSortKeys): OrderConnection!
-  order(id: ID!): Order
-  refund(id: ID!): Refund
-  inventoryItem(id: ID!): InventoryItem
-  nodes(ids: [ID!]!): [Node]!
-}
-type Mutation { inventorySetQuantities(input: InventorySetQuantitiesInput!): InventorySetQuantitiesPayload }
-schema { query: QueryRoot mutation: Mutation }
-"""
+from adapters.sandbox.shopify_locations import Locations
 
 Values = dict[str, Any]
 
@@ -176,9 +56,10 @@ def page(rows: Iterable[tuple[Sequence[Any], Any]], first: int | None, after: st
 class Documents:
     """The shop's state as the values of the schema. Call with the shop's lock held."""
 
-    def __init__(self, shop: Shop, location_ids: Sequence[str]) -> None:
+    def __init__(self, shop: Shop, locations: Locations) -> None:
         self._shop = shop
-        self._locations = list(location_ids)
+        self._where = locations
+        self._locations = locations.ids
 
     def order(self, order: Order) -> Values:
         buyer = order.buyer
@@ -220,7 +101,7 @@ class Documents:
             "sku": product.sku,
             "tracked": product.tracked,
             "variants": lambda info, first=None, after=None: page(
-                [((product.number,), self._variant(product))], first, after
+                [((product.number,), self.variant(product))], first, after
             ),
             "inventoryLevel": lambda info, locationId: self._level(product, locationId),
             "inventoryLevels": _paged(
@@ -240,16 +121,27 @@ class Documents:
         by_name = {"available": available, "committed": committed, "on_hand": available + committed}
         return {
             "id": f"gid://shopify/InventoryLevel/{product.number}?inventory_item_id={product.number}",
-            "location": {"id": location_id},
+            "isActive": True,
+            "location": self._where.document(location_id),
             "quantities": lambda info, names: [
                 {"name": name, "quantity": by_name[name]} for name in names if name in by_name
             ],
         }
 
-    def _variant(self, product: Product) -> Values:
+    def variants(self) -> list[tuple[Sequence[Any], Values]]:
+        return [((product.number,), self.variant(product)) for product in self._shop.products.values()]
+
+    def variant(self, product: Product) -> Values:
         return {
             "id": gid("ProductVariant", product.number),
             "sku": product.sku,
+            "displayName": f"{product.title} - Default Title",
+            "product": {
+                "id": gid("Product", product.number),
+                "title": product.title,
+                "status": "ACTIVE" if product.listed else "DRAFT",
+                "publishedAt": timestamp(self._shop.now()) if product.listed else None,
+            },
             "inventoryPolicy": "CONTINUE" if product.oversell_allowed else "DENY",
             "inventoryItem": lambda info: self.item(product),
         }
@@ -261,7 +153,7 @@ class Documents:
             "title": line.product.title,
             "quantity": line.quantity,
             "currentQuantity": line.quantity - line.reversed,
-            "variant": lambda info: self._variant(line.product),
+            "variant": lambda info: self.variant(line.product),
         }
 
     def _refund(self, order: Order, number: int, reversals: Sequence[Reversal]) -> Values:
@@ -283,7 +175,7 @@ class Documents:
             "quantity": reversal.quantity,
             "restockType": restock_type if reversal.restocked else "NO_RESTOCK",
             "restocked": reversal.restocked,
-            "location": {"id": self._locations[0]} if reversal.restocked else None,
+            "location": self._where.document(self._locations[0]) if reversal.restocked else None,
             "lineItem": self._lazy_line(line),
         }
 

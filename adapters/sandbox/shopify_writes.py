@@ -1,4 +1,4 @@
-"""`inventorySetQuantities` as Shopify carries it out: whole or not at all, once for a key."""
+"""Shopify's writes as it carries them out: quantities whole or not at all, once for a key; selling at zero."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from typing import Any
 from graphql import GraphQLError
 
 from adapters.sandbox.shop import Product, Shop, ShopError, number_of
+from adapters.sandbox.shopify_schema import Documents
 
 KEY_LIFE_S = 24 * 3600.0
 MOST_ROWS = 250
@@ -46,6 +47,18 @@ class Writes:
         payload = self._apply(key, given)
         self._keys[key] = _Remembered(fingerprint, payload, self._shop.monotonic())
         return payload
+
+    def set_policies(self, product_number: int, given: Sequence[Mapping[str, Any]], documents: Documents) -> Values:
+        """The payload of `productVariantsBulkUpdate`. Each product of this shop has one variant, of its own number."""
+        product = self._shop.products.get(product_number)
+        if product is None:
+            return _variants_refused("PRODUCT_DOES_NOT_EXIST", "Product does not exist", ["productId"])
+        if any(number_of(row["id"]) != product_number for row in given):
+            field = ["variants", "0", "id"]
+            return _variants_refused("PRODUCT_VARIANT_DOES_NOT_EXIST", "Product variant does not exist", field)
+        for row in given:
+            product.oversell_allowed = row.get("inventoryPolicy", "DENY") == "CONTINUE"
+        return {"productVariants": [documents.variant(product)], "userErrors": []}
 
     def _apply(self, key: str, given: Mapping[str, Any]) -> Values:
         name, rows = given["name"], given["quantities"]
@@ -121,6 +134,10 @@ def _again(before: _Remembered, fingerprint: str) -> Values:
 
 def _failed(errors: Sequence[Values]) -> Values:
     return {"inventoryAdjustmentGroup": None, "userErrors": list(errors)}
+
+
+def _variants_refused(code: str, message: str, field: list[str]) -> Values:
+    return {"productVariants": None, "userErrors": [{"code": code, "message": message, "field": field}]}
 
 
 def _error(code: str, message: str, *path: str) -> Values:

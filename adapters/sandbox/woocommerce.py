@@ -24,8 +24,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.sandbox.control import control_routes, under_faults
+from adapters.sandbox.deliveries import Deliveries
 from adapters.sandbox.faults import Operation
-from adapters.sandbox.shop import Naming, Product, Shop, number_of
+from adapters.sandbox.shop import Naming, Order, Product, Shop, number_of
 from adapters.sandbox.woocommerce_documents import (
     Catalogue,
     Document,
@@ -50,6 +51,8 @@ from adapters.sandbox.woocommerce_query import (
     wanted_status,
     within,
 )
+from adapters.sandbox.woocommerce_webhooks import MANNER, PING, SOURCE, WebhookMessages
+from adapters.sandbox.woocommerce_writes import write, wrong_value
 
 API = "/wp-json/wc/v3"
 LARGEST_BATCH = 100
@@ -65,6 +68,7 @@ def create_app(
 ) -> Starlette:
     """`site_offset`: the site's own time less UTC, in which the dates without `_gmt` are."""
     vendor = _Vendor(shop, catalogue or Catalogue(), site_offset, f"{consumer_key}:{consumer_secret}")
+    deliveries = Deliveries(shop, WebhookMessages(vendor.document, shop.now).build, MANNER, hello=PING)
     shop.naming = Naming(listing=vendor.catalogue.listing_ref)
     routes = [
         Route(f"{API}/orders", vendor.orders, methods=["GET"]),
@@ -74,9 +78,11 @@ def create_app(
         Route(f"{API}/products/{{parent:int}}/variations", vendor.variations, methods=["GET"]),
         Route(f"{API}/products/{{parent:int}}/variations/batch", vendor.write_variations, methods=["POST"]),
         Route("/sandbox/status", vendor.set_status, methods=["POST"]),
-        *control_routes(shop),
+        *control_routes(shop, deliveries),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_Dated, shop=shop)])
+    app = Starlette(routes=routes, middleware=[Middleware(_Dated, shop=shop)])
+    app.state.deliveries = deliveries
+    return app
 
 
 def create_app_from_token(shop: Shop, token: str) -> Starlette:
@@ -110,6 +116,11 @@ class _Vendor:
         self._credential = credential.encode()
         self._statuses: dict[int, str] = {}
         self._last_page: tuple[str, Response] | None = None
+
+    def document(self, order: Order) -> Document:
+        """The order as the API shows it. Call with the shop's lock held."""
+        site = Site(f"{SOURCE.rstrip('/')}{API}", self._offset)
+        return order_document(order, status_of(order, self._statuses), self.catalogue, site)
 
     async def orders(self, request: Request) -> Response:
         previous = self._last_page[1] if self._last_page and self._last_page[0] == _list_of(request) else None
@@ -182,11 +193,13 @@ class _Vendor:
         statuses = set(query.get("status", "any").split(","))
         if not statuses <= {"any", *STATUSES}:
             raise invalid("status", "status[0] is not one of the known ones.")
+        wanted = included(query)
         local = timedelta(0) if query.get("dates_are_gmt", "false") in ("true", "1") else self._offset
         found = [
             (order, status)
             for order in self._shop.changed_since(since(query, local))
-            if within(query, "modified_", order.updated_at + local)
+            if (wanted is None or order.number in wanted)
+            and within(query, "modified_", order.updated_at + local)
             and within(query, "", order.placed_at + local)
             and wanted_status(status := status_of(order, self._statuses), statuses)
         ]
@@ -208,7 +221,7 @@ class _Vendor:
     def _list_products(self, request: Request) -> Response:
         wanted = included(request.query_params)
         numbers = [n for n in self._top_level() if wanted is None or n in wanted]
-        page, headers = cut(request, sorted(numbers, reverse=True))
+        page, headers = cut(request, _in_order(request, numbers))
         rows = [self._product(number, self._site(request)) for number in page]
         return JSONResponse(select(rows, request.query_params), headers=headers)
 
@@ -219,7 +232,7 @@ class _Vendor:
         wanted = included(request.query_params)
         known = {**self.catalogue.parents, **self.catalogue.shared}
         numbers = [n for n, above in known.items() if above == parent and (wanted is None or n in wanted)]
-        page, headers = cut(request, sorted(numbers))
+        page, headers = cut(request, _in_order(request, numbers))
         return JSONResponse(select([self._variation(n) for n in page], request.query_params), headers=headers)
 
     def _top_level(self) -> set[int]:
@@ -230,12 +243,12 @@ class _Vendor:
         product = self._shop.products.get(number)
         if product is None or number in self.catalogue.shared.values():
             return variable_document(number, product, self.catalogue)
-        return product_document(product, site, self._shop.now())
+        return product_document(product, self.catalogue, site, self._shop.now())
 
     def _variation(self, number: int) -> Document:
         shared = number in self.catalogue.shared
         product = self._shop.products[self.catalogue.shared.get(number, number)]
-        return variation_document(number, product, shared=shared)
+        return variation_document(number, product, self.catalogue, shared=shared)
 
     def _write(self, body: Any, write: Callable[[Document], Document]) -> Response:
         rows = body.get("update", []) if isinstance(body, dict) else None
@@ -262,12 +275,11 @@ class _Vendor:
         return self._set(own, row) or self._variation(number)
 
     def _set(self, product: Product | None, row: Document) -> Document | None:
-        """Apply the row; an error row when its number is none. What is not tracked stays as it is."""
-        quantity = row.get("stock_quantity")
-        if isinstance(quantity, bool) or not isinstance(quantity, int):
-            return _failed_row(row.get("id"), "rest_invalid_param", "Invalid parameter(s): stock_quantity")
-        if product is not None and product.tracked:
-            self._shop.set_quantity(product.number, quantity, by="api")
+        """Apply the row; an error row when a value in it is none."""
+        if (wrong := wrong_value(row)) is not None:
+            return _failed_row(row.get("id"), "rest_invalid_param", f"Invalid parameter(s): {wrong}")
+        if product is not None:
+            write(self._shop, self.catalogue, product, row)
         return None
 
 
@@ -276,6 +288,11 @@ async def _json_of(request: Request) -> Any:
         return await request.json()
     except ValueError:
         return None
+
+
+def _in_order(request: Request, numbers: list[int]) -> list[int]:
+    """By id or by date, which is the same here; the newest first unless it is said otherwise."""
+    return sorted(numbers, reverse=request.query_params.get("order", "desc") == "desc")
 
 
 def _list_of(request: Request) -> str:

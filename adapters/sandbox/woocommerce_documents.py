@@ -31,6 +31,9 @@ class Catalogue:
     shared: dict[int, int] = field(default_factory=dict)
     """Id of a variation without stock of its own → number of the variable product that counts for it."""
 
+    sold_out: set[int] = field(default_factory=set)
+    """Numbers of products that are not counted and were set out of stock by hand."""
+
     def listing_ref(self, number: int) -> str:
         parent = self.parents.get(number)
         return str(number) if parent is None else f"{parent}/{number}"
@@ -97,7 +100,7 @@ def order_document(order: Order, status: str, catalogue: Catalogue, site: Site) 
         "shipping": address,
         "payment_method": "bacs",
         "transaction_id": "",
-        "meta_data": [],
+        "meta_data": _order_meta(order),
         "line_items": [item for line in order.lines if (item := _line(order, line, catalogue))["quantity"]],
         "tax_lines": [],
         "shipping_lines": [],
@@ -122,7 +125,7 @@ def refund_documents(order: Order, catalogue: Catalogue, site: Site) -> list[Doc
     return [_refund(order, batch, made, lines, catalogue, site) for batch, made in newest_first]
 
 
-def product_document(product: Product, site: Site, now: datetime) -> Document:
+def product_document(product: Product, catalogue: Catalogue, site: Site, now: datetime) -> Document:
     return {
         "id": product.number,
         "name": product.title,
@@ -130,11 +133,11 @@ def product_document(product: Product, site: Site, now: datetime) -> Document:
         **site.dates("date_created", now),
         **site.dates("date_modified", now),
         "type": "simple",
-        "status": "publish",
+        "status": _status(product, catalogue),
         "sku": product.sku,
         "price": _money(PRICE),
         "regular_price": _money(PRICE),
-        **_stock(product),
+        **_stock(product, catalogue),
         "parent_id": 0,
         "variations": [],
         "meta_data": [],
@@ -151,21 +154,21 @@ def variable_document(number: int, stock: Product | None, catalogue: Catalogue) 
         "type": "variable",
         "status": "publish",
         "sku": stock.sku if stock else "",
-        **_stock(stock),
+        **_stock(stock, catalogue),
         "variations": sorted(variation for variation, parent in known.items() if parent == number),
         "meta_data": [],
     }
 
 
-def variation_document(number: int, product: Product, *, shared: bool) -> Document:
+def variation_document(number: int, product: Product, catalogue: Catalogue, *, shared: bool) -> Document:
     return {
         "id": number,
         "sku": "" if shared else product.sku,
         "price": _money(PRICE),
-        "status": "publish",
-        **_stock(product),
+        "status": _status(product, catalogue),
+        **_stock(product, catalogue),
         **({"manage_stock": "parent"} if shared else {}),
-        "attributes": [],
+        "attributes": [{"id": 1, "name": "Kind", "option": product.title}],
         "meta_data": [],
     }
 
@@ -174,9 +177,21 @@ def error_body(code: str, message: str, status: int, **data: Any) -> Document:
     return {"code": code, "message": message, "data": {"status": status, **data}}
 
 
-def _stock(product: Product | None) -> Document:
+def _order_meta(order: Order) -> list[Document]:
+    meta = [{"id": order.number * 10, "key": "_billing_vat_holder", "value": order.buyer.name}]
+    if order.hold is not None:
+        meta.append({"id": order.number * 10 + 1, "key": "_onhand_hold", "value": order.hold})
+    return meta
+
+
+def _status(product: Product, catalogue: Catalogue) -> str:
+    return "publish" if product.listed or product.number in catalogue.sold_out else "draft"
+
+
+def _stock(product: Product | None, catalogue: Catalogue) -> Document:
     if product is None or not product.tracked:
-        return {"manage_stock": False, "stock_quantity": None, "stock_status": "instock", "backorders": "no"}
+        status = "outofstock" if product is not None and product.number in catalogue.sold_out else "instock"
+        return {"manage_stock": False, "stock_quantity": None, "stock_status": status, "backorders": "no"}
     backorders = "yes" if product.oversell_allowed else "no"
     sold_out = "onbackorder" if product.oversell_allowed else "outofstock"
     return {

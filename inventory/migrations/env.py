@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from inventory import tables, traffic_tables  # noqa: F401 - registers the tables
+from inventory import onboarding_tables, tables, traffic_tables  # noqa: F401 - registers the tables
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_type=True)

@@ -1,14 +1,19 @@
 """What the tests of the Shopify adapter share: a sandbox shop on loopback and the adapter in front of it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+import channel_stage
 import httpx
+from channel_stage import Clock
 from pydantic import SecretStr
+from spec_traffic import SPECS, Spec
 
+from adapters.channels.protocol import Channel
 from adapters.channels.shopify import Shopify
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.server import serve
@@ -16,27 +21,10 @@ from adapters.sandbox.shop import Order, Shop
 from adapters.sandbox.shopify import LOCATION_ID, create_app
 
 TOKEN = "shpat_0123456789abcdef"
+WRONG_TOKEN = "shpat_wrong_fedcba9876543210"
 OTHER_LOCATION = "gid://shopify/Location/2"
-DAWN = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
+DAWN = channel_stage.START
 EVER = DAWN - timedelta(days=1)
-
-
-@dataclass
-class Clock:
-    """The shop's clock and the bucket's, moved by hand; sleeping moves it."""
-
-    seconds: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    def now(self) -> datetime:
-        return DAWN + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
 
 
 @dataclass
@@ -126,3 +114,71 @@ def scripted(*bodies: Any) -> Shopify:
 
 def statuses(results: Any) -> list[str]:
     return [result.status.value for result in results]
+
+
+class ShopifyStage(channel_stage.Stage):
+    """For the contract suite."""
+
+    secrets = (TOKEN, WRONG_TOKEN)
+    traits = channel_stage.Traits(
+        orders_per_page=3,
+        reversals=frozenset({"cancel", "refund", "return", "remove"}),
+        cancel_reasons=frozenset({"customer", "payment", "fraud", "inventory", "other"}),
+        tells_restocked=True,
+        tells_test_orders=True,
+        unknown_ref="gid://shopify/InventoryItem/999999999",
+        unknown_order="gid://shopify/Order/999999999",
+    )
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clock = Clock()
+        self.shop = Shop(now=self.clock.shop_now, monotonic=self.clock.monotonic)
+        self.opened: list[Shopify] = []
+        self._let_in(TOKEN)
+        self.channel = self.another()
+
+    def _let_in(self, token: str) -> None:
+        self.app = create_app(
+            self.shop,
+            access_token=token,
+            location_ids=(LOCATION_ID, OTHER_LOCATION),
+            maximum_available=20_000.0,
+            restore_rate=10_000.0,
+            clock=self.clock.monotonic,
+        )
+
+    def another(self, *, timeout_s: float = 5.0, right_credentials: bool = True) -> Channel:
+        self.opened.append(
+            Shopify(
+                "shop",
+                base_url=self.url,
+                access_token=SecretStr(TOKEN if right_credentials else WRONG_TOKEN),
+                location_id=LOCATION_ID,
+                timeout_s=timeout_s,
+                sleep=self.clock.sleep,
+                clock=self.clock.monotonic,
+                orders_per_page=self.traits.orders_per_page,
+                lines_per_page=2,
+                lines_per_call=50,
+            )
+        )
+        return self.opened[-1]
+
+    def expire_credentials(self) -> None:
+        self._let_in("shpat_rotated")
+
+    def close(self) -> None:
+        for channel in self.opened:
+            channel.close()
+
+
+def load_spec() -> Spec:
+    """The Admin API's schema. Its scalars are texts: what they look like is in the documentation only."""
+    return Spec.load(
+        SPECS / "shopify/sdl/admin_2026-10.nodesc.graphql",
+        scalars={
+            "ID": lambda value: isinstance(value, str) and value.startswith("gid://shopify/"),
+            "DateTime": lambda value: bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(value))),
+        },
+    )

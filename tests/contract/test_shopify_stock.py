@@ -48,22 +48,7 @@ def test_an_item_not_stocked_at_our_location_is_absent(stage: Stage) -> None:
     assert scripted(body).read_quantities(["i1"]) == []
 
 
-def test_reads_in_batches(stage: Stage) -> None:
-    refs = [
-        stage.shop.naming.listing(stage.shop.add_product(f"N{number}", "many", number).number) for number in range(250)
-    ]
-    assert [reading.quantity for reading in stage.channel.read_quantities(refs)] == list(range(250))
-    assert stage.shop.calls["read"] == 3
-
-
 # Writes
-
-
-def test_sets_when_the_expected_quantity_is_live(stage: Stage) -> None:
-    results = stage.channel.set_quantities([Change(stage.ref("A"), 7, 1000), Change(stage.ref("B"), 8, None)], "k1")
-    assert statuses(results) == ["done", "done"]
-    assert [result.listing_ref for result in results] == [stage.ref("A"), stage.ref("B")]
-    assert (stage.quantity("A"), stage.quantity("B")) == (7, 8)
 
 
 def test_a_sale_in_between_makes_its_row_stale_and_only_its_row(stage: Stage) -> None:

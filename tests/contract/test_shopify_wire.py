@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from shopify_stage import EVER, LOCATION_ID, TOKEN, Place, Stage, served, statuses
+from shopify_stage import LOCATION_ID, TOKEN, Place, Stage, served, statuses
 
 from adapters.channels.protocol import Change
 from adapters.channels.shopify import Shopify
 from adapters.channels.shopify_client import MAX_WAIT_S
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.faults import FaultKind, Operation
+from adapters.sandbox.faults import FaultKind
 
 
 @pytest.fixture(scope="module")
@@ -30,56 +30,6 @@ def stage(place: Place) -> Iterator[Stage]:
 
 
 # Faults of the wire
-
-
-@pytest.mark.parametrize(
-    ("kind", "status", "applied"),
-    [
-        (FaultKind.TIMEOUT_BEFORE, "unknown", False),
-        (FaultKind.TIMEOUT_AFTER, "unknown", True),
-        (FaultKind.ERROR_BEFORE, "unknown", False),
-        (FaultKind.ERROR_AFTER, "unknown", True),
-        (FaultKind.MALFORMED, "unknown", True),
-        (FaultKind.HTML, "unknown", False),
-    ],
-)
-def test_a_write_whose_answer_is_lost_is_unknown(stage: Stage, kind: FaultKind, status: str, applied: bool) -> None:
-    stage.fault(kind, operation=Operation.WRITE, times=1, delay_s=2)
-    assert statuses(stage.channel.set_quantities([Change(stage.ref("A"), 7, 1000)], "k1")) == [status]
-    assert (stage.quantity("A") == 7) is applied
-    assert stage.shop.calls["write"] == 1
-
-
-@pytest.mark.parametrize(
-    ("kind", "resolution"),
-    [
-        (FaultKind.TIMEOUT_BEFORE, Resolution.RETRY),
-        (FaultKind.ERROR_BEFORE, Resolution.RETRY),
-        (FaultKind.MALFORMED, Resolution.MALFORMED),
-        (FaultKind.HTML, Resolution.MALFORMED),
-    ],
-)
-def test_a_read_whose_answer_is_lost_raises(stage: Stage, kind: FaultKind, resolution: Resolution) -> None:
-    for _ in range(5):
-        stage.buy(("A", 1))
-    pages = stage.channel.pull_orders(EVER)
-    next(pages)
-    stage.fault(kind, delay_s=2)
-    with pytest.raises(ChannelFault) as caught:
-        next(pages)
-    assert caught.value.resolution is resolution
-    assert caught.value.channel == "shop"
-
-
-def test_a_wrong_token_needs_a_person_and_is_not_told(place: Place) -> None:
-    with place.stage(token="shpat_wrong_secret") as stage:
-        with pytest.raises(ChannelFault) as caught:
-            stage.pull()
-        assert caught.value.resolution is Resolution.REAUTHENTICATE
-        with pytest.raises(ChannelFault) as caught:
-            stage.channel.set_quantities([Change(stage.ref("A"), 1, 1)], "k")
-        assert caught.value.resolution is Resolution.REAUTHENTICATE
-        assert "secret" not in f"{caught.value} {caught.value!r} {vars(stage.channel)}"
 
 
 def test_a_shop_that_is_not_there_was_certainly_not_written() -> None:

@@ -2,14 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import httpx
 import pytest
 from woocommerce_stage import SECRET, START, Bench, Meddling, Place, served
-
-from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.faults import FaultKind, Operation
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +43,6 @@ def test_an_order_is_translated(bench: Bench) -> None:
     assert "/" in found["lines"][1]["listing_ref"]
 
 
-def test_pulls_with_overlap_lose_nothing_and_reach_into_the_current_second(bench: Bench) -> None:
-    placed, seen = set(), set()
-    since = START
-    for _ in range(12):
-        bench.clock.pass_(0.35)
-        placed.add(str(bench.sell("SKU-1").number))
-        pulled = bench.pull(since)
-        seen |= {order["order_id"] for order in pulled}
-        since = max(datetime.fromisoformat(order["updated_at"]) for order in pulled)
-        assert seen == placed
-    assert len(bench.pull(since)) <= 3
-
-
 def test_nothing_is_lost_at_page_borders(bench: Bench) -> None:
     numbers = []
     for _ in range(57):
@@ -90,52 +74,6 @@ def test_nothing_is_lost_when_orders_change_while_we_page(bench: Bench) -> None:
     second = bench.pull(since)
     assert {order["order_id"] for order in first + second} == {str(order.number) for order in orders}
     assert len(first) < len(orders), "some left the window, or this test proves nothing"
-
-
-def test_oldest_change_first(bench: Bench) -> None:
-    orders = [bench.sell("SKU-1") for _ in range(5)]
-    for order in reversed(orders):
-        bench.clock.pass_(1)
-        bench.shop.touch(order.number)
-    assert [order["order_id"] for order in bench.pull()] == [str(order.number) for order in reversed(orders)]
-
-
-def test_a_repeated_page_costs_nothing(bench: Bench) -> None:
-    for _ in range(30):
-        bench.sell("SKU-1")
-    bench.fault(FaultKind.REPEAT, Operation.ORDERS, times=4)
-    channel = bench.adapter(page_size=10)
-    assert len({order["order_id"] for order in bench.pull(channel=channel)}) == 30
-    bench.fault(FaultKind.REPEAT, Operation.ORDERS, times=None)
-    with pytest.raises(ChannelFault) as caught:
-        bench.pull(channel=channel)
-    assert caught.value.resolution is Resolution.MALFORMED
-
-
-def test_an_order_that_shows_late_is_found_by_the_overlap(bench: Bench) -> None:
-    hidden = [0.0]
-    bench.shop.monotonic = lambda: hidden[0]
-    bench.fault(FaultKind.LATE, Operation.ORDERS, delay_s=30.0)
-    late = bench.sell("SKU-1")
-    bench.clock.pass_(5)
-    soon = bench.sell("SKU-2")
-    assert [order["order_id"] for order in bench.pull()] == [str(soon.number)]
-    hidden[0] = 31.0
-    overlap = timedelta(minutes=10)
-    assert {order["order_id"] for order in bench.pull(bench.clock.now - overlap)} == {
-        str(late.number),
-        str(soon.number),
-    }
-
-
-@pytest.mark.parametrize("skew", [timedelta(hours=-3), timedelta(minutes=7), timedelta(days=400)])
-def test_a_wrong_clock_at_the_shop_loses_nothing(bench: Bench, skew: timedelta) -> None:
-    bench.clock.now += skew
-    since = bench.clock.now
-    orders = [bench.sell("SKU-1") for _ in range(3)]
-    assert {order["order_id"] for order in bench.pull(since)} == {str(order.number) for order in orders}
-    with pytest.raises(ValueError, match="offset"):
-        bench.channel.pull_orders(datetime(2026, 1, 1))  # noqa: DTZ001
 
 
 # Reversals

@@ -5,16 +5,16 @@ The specification is derived from the vendor's documentation and is not part of 
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
 from pydantic import SecretStr
+from spec_traffic import SPECS, Exchange, Spec, schema_problems
+from woocommerce_stage import document as woocommerce_document
+from woocommerce_stage import load_spec
 
 from adapters.channels.protocol import Change, ChangeStatus
 from adapters.channels.woocommerce import WooCommerce
@@ -25,84 +25,39 @@ from adapters.sandbox.shop import Shop
 from adapters.sandbox.woocommerce import create_app
 from adapters.sandbox.woocommerce_documents import Catalogue
 
-SPECS = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "woocommerce"
-SPECIFICATION = SPECS / "wc_v3_subset.derived.openapi.json"
+EXAMPLES = SPECS / "woocommerce" / "examples"
 API = "/wp-json/wc/v3"
 AUTH = ("ck_1", "cs_1")
-OF_WORDPRESS = {"_fields"}
-"""Global parameters of WordPress's REST API; the vendor's pages do not repeat them."""
-PAGING = {"page": {"type": "integer"}, "per_page": {"type": "integer", "minimum": 1, "maximum": 100}}
-"""Documented for every list, but absent from the derived specification for refunds."""
 
-pytestmark = pytest.mark.skipif(not SPECIFICATION.is_file(), reason="../shared/specs/woocommerce is not here")
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="../shared/specs/woocommerce is not here")
 
 
-class Specification:
-    """Validates messages, and counts them by kind."""
-
-    def __init__(self) -> None:
-        self.document: dict[str, Any] = json.loads(SPECIFICATION.read_text())
-        # The documentation's table calls it an integer for refunds only; the shops send a text, as everywhere.
-        schemas = self.document["components"]["schemas"]
-        refund_item = schemas["OrderRefund"]["properties"]["line_items"]["items"]["properties"]
-        refund_item["tax_class"] = schemas["Order"]["properties"]["line_items"]["items"]["properties"]["tax_class"]
-        self.counts: Counter[str] = Counter()
-        self._paths = [
-            (re.compile(re.sub(r"\{[^}]+\}", r"\\d+", path)), path) for path in self.document["paths"] if "{" in path
-        ]
-
-    def check(self, kind: str, schema: dict[str, Any], value: Any) -> None:
-        whole = {**schema, "components": self.document["components"]}
-        Draft202012Validator(whole).validate(value)
-        self.counts[kind] += 1
-
-    def exchange(self, request: httpx.Request, status: int, body: Any) -> None:
-        operation = self.operation(request)
-        known = {parameter["name"]: parameter["schema"] for parameter in operation.get("parameters", [])}
-        known = {**PAGING, **known} if request.url.path.endswith("/refunds") else known
-        for name, text in request.url.params.items():
-            if name not in OF_WORDPRESS:
-                assert name in known, f"{name} is not documented"
-                self.check("parameter", known[name], _typed(text, known[name]))
-        if request.method == "POST":
-            schema = operation["requestBody"]["content"]["application/json"]["schema"]
-            self.check("request body", schema, json.loads(request.content))
-        answers = operation["responses"][str(status)]["content"]["application/json"]
-        self.check(f"answer {status}", answers["schema"], body)
-
-    def operation(self, request: httpx.Request) -> dict[str, Any]:
-        path = request.url.path.removeprefix(API)
-        named = path if path in self.document["paths"] else next(t for found, t in self._paths if found.fullmatch(path))
-        operation: dict[str, Any] = self.document["paths"][named][request.method.lower()]
-        return operation
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return load_spec()
 
 
-def _typed(text: str, schema: dict[str, Any]) -> Any:
-    if schema["type"] == "integer":
-        return int(text)
-    return {"true": True, "false": False}[text] if schema["type"] == "boolean" else text
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, Any]:
+    """By name, with what they refer to."""
+    components = woocommerce_document()["components"]
+    return {name: {"$ref": f"#/components/schemas/{name}", "components": components} for name in components["schemas"]}
 
 
 class Recording(httpx.BaseTransport):
     def __init__(self) -> None:
         self._wire = httpx.HTTPTransport()
-        self.exchanges: list[tuple[httpx.Request, int, Any]] = []
+        self.exchanges: list[Exchange] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         answer = self._wire.handle_request(request)
+        answer.request = request
         answer.read()
-        self.exchanges.append((request, answer.status_code, answer.json()))
+        self.exchanges.append(Exchange.of(answer))
         return answer
 
     def close(self) -> None:
         self._wire.close()
-
-
-@pytest.fixture(scope="module")
-def specification() -> Iterator[Specification]:
-    made = Specification()
-    yield made
-    print(f"\nvalidated against the vendor's specification: {sum(made.counts.values())}, {dict(made.counts)}")
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +88,7 @@ def base(catalogue: Catalogue) -> Iterator[str]:
 
 
 def test_all_that_the_adapter_sends_and_gets_is_in_the_specification(
-    base: str, catalogue: Catalogue, specification: Specification
+    base: str, catalogue: Catalogue, spec: Spec
 ) -> None:
     wire = Recording()
     channel = WooCommerce(
@@ -155,19 +110,20 @@ def test_all_that_the_adapter_sends_and_gets_is_in_the_specification(
     assert len(channel.read_quantities([*refs, "99999/1"])) == len(refs)
     results = channel.set_quantities([Change(ref, 6, None) for ref in [*refs, "99999", "99999/1"]], "key")
     assert {result.status for result in results} == {ChangeStatus.DONE, ChangeStatus.REJECTED}
+    ids = [order["order_id"] for page in pages for order in page.orders]
+    assert len(channel.read_orders([*ids, "99999"]).orders) == 12
+    assert sum(len(page.entries) for page in channel.read_catalogue()) == 7
+    channel.resume(channel.pause([*refs, "99999"]))
     with pytest.raises(ChannelFault):
         stranger.pull_orders(datetime(2020, 1, 1, tzinfo=UTC))
     stranger.close()
     channel.close()
-    for request, status, body in wire.exchanges:
-        specification.exchange(request, status, body)
-    assert {status for _, status, _ in wire.exchanges} == {200, 401, 404}
+    assert [problem for exchange in wire.exchanges for problem in spec.check(exchange)] == []
+    assert {exchange.status for exchange in wire.exchanges} == {200, 401, 404}
     assert len(wire.exchanges) >= 14
 
 
-def test_the_whole_documents_of_the_shop_are_in_the_specification(
-    base: str, catalogue: Catalogue, specification: Specification
-) -> None:
+def test_the_whole_documents_of_the_shop_are_in_the_specification(base: str, catalogue: Catalogue, spec: Spec) -> None:
     parent = next(iter(catalogue.parents.values()))
     with httpx.Client(base_url=f"{base}{API}", auth=AUTH) as client:
         orders = client.get("/orders", params={"per_page": 100}).json()
@@ -175,10 +131,10 @@ def test_the_whole_documents_of_the_shop_are_in_the_specification(
         refunds = client.get(f"/orders/{refunded}/refunds").json()
         paths = ["/orders", f"/orders/{refunded}/refunds", "/products", f"/products/{parent}/variations"]
         for path in [*paths, "/orders/99999/refunds", "/products/99999/variations"]:
-            answer = client.get(path)
-            specification.exchange(answer.request, answer.status_code, answer.json())
-        refused = client.get("/orders?per_page=101").json()
-    specification.check("answer 400", {"$ref": "#/components/schemas/Error"}, refused)
+            assert spec.check(Exchange.of(client.get(path))) == []
+        refused = client.get("/orders?per_page=101")
+        (problem,) = spec.check(Exchange.of(refused))
+        assert refused.status_code == 400 and problem.where.startswith("request")
     (example,) = _examples("order.json")
     for name in ("id", "status", "date_created_gmt", "total", "line_items", "refunds", "billing", "shipping"):
         assert type(orders[0][name]) is type(example[name])
@@ -188,16 +144,16 @@ def test_the_whole_documents_of_the_shop_are_in_the_specification(
 
 
 def _examples(name: str) -> list[Any]:
-    document = json.loads((SPECS / "examples" / name).read_text())
+    document = json.loads((EXAMPLES / name).read_text())
     if isinstance(document, dict) and "id" not in document:
         return [row for rows in document.values() for row in rows]
     return document if isinstance(document, list) else [document]
 
 
 @pytest.mark.parametrize("name", ["order.json", "orders_list.json", "order_batch.json"])
-def test_the_vendors_orders_are_translated(name: str, specification: Specification) -> None:
+def test_the_vendors_orders_are_translated(name: str, schemas: dict[str, Any]) -> None:
     for row in _examples(name):
-        specification.check("example", {"$ref": "#/components/schemas/Order"}, row)
+        assert schema_problems(schemas["Order"], row) == []
         document = translate_order(row, [], "row 0")
         assert document is not None
         text = json.dumps(document)
@@ -210,9 +166,9 @@ def test_the_vendors_orders_are_translated(name: str, specification: Specificati
             assert [line["listing_ref"] for line in document["lines"]] == ["93", "22/23"]
 
 
-def test_the_vendors_refund_of_money_takes_no_units_back(specification: Specification) -> None:
+def test_the_vendors_refund_of_money_takes_no_units_back(schemas: dict[str, Any]) -> None:
     for row in _examples("refund.json"):
-        specification.check("example", {"$ref": "#/components/schemas/OrderRefund"}, row)
+        assert schema_problems(schemas["OrderRefund"], row) == []
         assert translate_refund(row, [], "723") == []
 
 
@@ -226,12 +182,12 @@ def test_the_vendors_refund_of_money_takes_no_units_back(specification: Specific
         ("variations_batch.json", "ProductVariation", True),
     ],
 )
-def test_the_vendors_products_are_read(name: str, schema: str, below: bool, specification: Specification) -> None:
+def test_the_vendors_products_are_read(name: str, schema: str, below: bool, schemas: dict[str, Any]) -> None:
     rows = _examples(name)
     for row in rows:
         # One example has a number for the id of a download, which the vendor's own table calls a text.
         plain = {key: value for key, value in row.items() if key != "downloads"}
-        specification.check("example", {"$ref": f"#/components/schemas/{schema}"}, plain)
+        assert schema_problems(schemas[schema], plain) == []
 
     def answer(request: httpx.Request) -> httpx.Response:
         wanted = set(request.url.params["include"].split(","))

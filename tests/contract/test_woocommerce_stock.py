@@ -46,17 +46,6 @@ def test_quantities_are_read_with_and_without_variations(bench: Bench) -> None:
     }
 
 
-def test_more_than_a_batch_is_read_and_written(bench: Bench) -> None:
-    refs = [bench.catalogue.listing_ref(bench.shop.add_product(f"M-{n}", "m", n).number) for n in range(230)]
-    assert [reading.quantity for reading in _sorted(bench.channel.read_quantities(refs), refs)] == list(range(230))
-    before = bench.shop.calls["write"]
-    results = bench.channel.set_quantities([Change(ref, 7, None) for ref in refs], "key")
-    assert [result.listing_ref for result in results] == refs
-    assert {result.status for result in results} == {ChangeStatus.DONE}
-    assert bench.shop.calls["write"] - before == 3
-    assert {reading.quantity for reading in bench.channel.read_quantities(refs)} == {7}
-
-
 def _sorted(readings: list[Any], refs: list[str]) -> list[Any]:
     return sorted(readings, key=lambda reading: refs.index(reading.listing_ref))
 

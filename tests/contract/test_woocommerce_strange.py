@@ -4,12 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
-from woocommerce_stage import SECRET, START, Bench, Meddling, Place, served
+from woocommerce_stage import START, Bench, Meddling, Place, served
 
-from adapters.channels.protocol import Change
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.faults import FaultKind, Operation
 
 
 @pytest.fixture(scope="module")
@@ -81,41 +78,6 @@ def test_an_untranslatable_order_is_a_defect_and_the_rest_comes(bench: Bench, na
 # A page that cannot be read
 
 
-@pytest.mark.parametrize(
-    ("kind", "resolution"),
-    [
-        (FaultKind.THROTTLE, Resolution.RATE_LIMITED),
-        (FaultKind.ERROR_BEFORE, Resolution.RETRY),
-        (FaultKind.ERROR_AFTER, Resolution.RETRY),
-        (FaultKind.MALFORMED, Resolution.MALFORMED),
-        (FaultKind.HTML, Resolution.MALFORMED),
-    ],
-)
-def test_a_fault_in_a_read_is_raised_and_never_an_end(bench: Bench, kind: FaultKind, resolution: Resolution) -> None:
-    bench.sell("SKU-1")
-    for operation, read in (
-        (Operation.ORDERS, bench.pull),
-        (Operation.READ, lambda: bench.channel.read_quantities([bench.ref("SKU-1")])),
-    ):
-        bench.fault(kind, operation, times=None)
-        with pytest.raises(ChannelFault) as caught:
-            read()
-        assert caught.value.resolution is resolution
-        assert SECRET not in repr(caught.value) and "Wilhelmina" not in repr(caught.value)
-        if kind is FaultKind.THROTTLE:
-            assert caught.value.retry_after == 1.0
-        bench.shop.faults.replace([])
-    assert len(bench.pull()) == 1
-
-
-def test_a_read_that_times_out_is_raised(bench: Bench) -> None:
-    bench.fault(FaultKind.TIMEOUT_BEFORE, Operation.ORDERS, delay_s=3.0)
-    channel = bench.adapter(timeout_s=0.2)
-    with pytest.raises(ChannelFault) as caught:
-        bench.pull(channel=channel)
-    assert caught.value.resolution is Resolution.RETRY
-
-
 @pytest.mark.parametrize("lost", ["rows", "total", "date", "object"])
 def test_an_answer_that_does_not_add_up_is_malformed(bench: Bench, lost: str) -> None:
     for _ in range(5):
@@ -130,22 +92,6 @@ def test_an_answer_that_does_not_add_up_is_malformed(bench: Bench, lost: str) ->
     with pytest.raises(ChannelFault) as caught:
         bench.pull(channel=channel)
     assert caught.value.resolution is Resolution.MALFORMED
-
-
-def test_wrong_credentials(bench: Bench) -> None:
-    channel = bench.adapter(consumer_secret=SecretStr("cs_wrong-one"))
-    change = [Change(bench.ref("SKU-1"), 1, None)]
-    for attempt in (
-        lambda: channel.pull_orders(START),
-        lambda: channel.read_quantities([bench.ref("SKU-1")]),
-        lambda: channel.set_quantities(change, "key"),
-    ):
-        with pytest.raises(ChannelFault) as caught:
-            attempt()
-        assert caught.value.resolution is Resolution.REAUTHENTICATE
-        assert caught.value.status == 401
-        assert "cs_wrong-one" not in f"{caught.value!r} {channel!r} {caught.value.__cause__!r}"
-    assert bench.shop.written == []
 
 
 def test_what_cannot_be_a_shop_is_refused(bench: Bench) -> None:

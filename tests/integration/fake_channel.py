@@ -7,7 +7,17 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from adapters.channels.protocol import Capabilities, Change, ChangeResult, ChangeStatus, Defect, OrderPage, Reading
+from adapters.channels.protocol import (
+    Capabilities,
+    CatalogueEntry,
+    CataloguePage,
+    Change,
+    ChangeResult,
+    ChangeStatus,
+    Defect,
+    OrderPage,
+    Reading,
+)
 from adapters.http import ChannelFault
 from inventory import setup, stock
 from inventory.words import ChannelMode, WriteMode
@@ -38,6 +48,7 @@ class FakeChannel:
     after_write: Callable[["FakeChannel"], None] | None = None
     unreadable: ChannelFault | None = None
     written: list[tuple[str, int]] = field(default_factory=list)
+    catalogue: list[CataloguePage | ChannelFault] = field(default_factory=list)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -49,6 +60,12 @@ class FakeChannel:
     def pull_orders(self, updated_since: datetime) -> Iterator[OrderPage]:
         self.asked_since.append(updated_since)
         for page in self.pages:
+            if isinstance(page, ChannelFault):
+                raise page
+            yield page
+
+    def read_catalogue(self) -> Iterator[CataloguePage]:
+        for page in self.catalogue:
             if isinstance(page, ChannelFault):
                 raise page
             yield page
@@ -135,3 +152,11 @@ def line(line_id: str, ref: str, quantity: object = 1, **changes: Any) -> dict[s
 
 def page(*orders: Any, defects: Sequence[Defect] = ()) -> OrderPage:
     return OrderPage(list(orders), list(defects))
+
+
+def entry(ref: str, sku: str, **changes: Any) -> CatalogueEntry:
+    """A listing as it should be."""
+    given: dict[str, Any] = {
+        "title": "", "quantity": 0, "tracked": True, "oversell_allowed": False, "on_sale": True, "stocked_here": True,
+    }  # fmt: skip
+    return CatalogueEntry(ref, sku, **(given | changes))

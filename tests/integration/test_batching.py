@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from adapters.database import create_engine, in_transaction
 from inventory.batching import Batcher, InDoubt, NotDecided
-from inventory.reservations import HoldRequest, HoldResult, HoldStatus, expire, reserve
+from inventory.hold_terms import expire
+from inventory.reservations import HoldRequest, HoldResult, HoldStatus, reserve
 
 Work = Callable[[Connection], list[HoldResult]]
 

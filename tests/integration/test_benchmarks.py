@@ -35,6 +35,18 @@ def test_the_quick_run_measures_everything_and_oversells_nothing(tmp_path: Path)
         assert what in names
 
 
+@pytest.mark.slow
+def test_the_reservation_api_is_measured_and_audited() -> None:
+    arguments = ["--rounds", "1", "--seconds", "0.2", "--clients", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.reservation_api", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for what in ("constant", "update", "hold and commit"):
+        assert what in done.stdout
+
+
 def test_the_audit_sees_a_broken_promise() -> None:
     with laboratory() as lab:
         engine = open_ledger(lab.fresh())

@@ -8,8 +8,9 @@ from ledger_stage import START, assert_sound, at, balances, business, dirty, lin
 from sqlalchemy import Engine, text
 
 from adapters.database import in_transaction
-from inventory import reservations
-from inventory.reservations import EndResult, HoldRequest, HoldResult, HoldStatus
+from inventory import hold_terms, reservations
+from inventory.hold_terms import ChangeResult, Commit, EndResult, Extend, HoldChange, HoldChanged, Release, change_holds
+from inventory.reservations import HoldRequest, HoldResult, HoldStatus
 from inventory.words import ReservationStatus
 
 
@@ -30,14 +31,20 @@ def reserve(engine: Engine, *requests: HoldRequest, minute: float = 0) -> list[H
 
 def end(engine: Engine, how: str, *keys: str, minute: float = 1) -> list[EndResult]:
     holders = [f"hold:web:{key}" for key in keys]
-    found = in_transaction(engine, lambda c: getattr(reservations, how)(c, holders, now=at(minute)))
+    found = in_transaction(engine, lambda c: getattr(hold_terms, how)(c, holders, now=at(minute)))
     return [found[holder] for holder in holders]
 
 
-def run(engine: Engine, how: str, key: str, *, minute: float, **more: object) -> bool:
-    return bool(
-        in_transaction(engine, lambda c: getattr(reservations, how)(c, f"hold:web:{key}", now=at(minute), **more))
-    )
+def change(engine: Engine, *changes: HoldChange, minute: float) -> list[HoldChanged]:
+    return in_transaction(engine, lambda c: change_holds(c, changes, now=at(minute)))
+
+
+def extend(engine: Engine, key: str, minutes: float, *, minute: float) -> ChangeResult:
+    return change(engine, Extend(f"hold:web:{key}", timedelta(minutes=minutes)), minute=minute)[0].result
+
+
+def commit(engine: Engine, key: str, *, minute: float, order_id: str = "1") -> ChangeResult:
+    return change(engine, Commit(f"hold:web:{key}", order_id), minute=minute)[0].result
 
 
 def test_all_or_nothing(ten: Engine) -> None:
@@ -115,7 +122,7 @@ def test_the_sweeper_works_in_chunks(ten: Engine) -> None:
     business(ten, stock_at={f"S{i}": {"main": 1} for i in range(25)})
     reserve(ten, *(request(f"k{i}", (f"S{i}", 1), minutes=1 + i / 100) for i in range(25)))
     reserve(ten, request("stays", ("A", 1), minutes=60))
-    swept = [in_transaction(ten, lambda c: reservations.expire(c, now=at(2), limit=10)) for _ in range(4)]
+    swept = [in_transaction(ten, lambda c: hold_terms.expire(c, now=at(2), limit=10)) for _ in range(4)]
     assert swept == [10, 10, 5, 0]
     assert lines(ten) == {("hold:web:stays", "A", "main"): (1, 0)}
     assert_sound(ten)
@@ -128,7 +135,7 @@ def test_sweepers_and_buyers_at_once(ten: Engine) -> None:
     held: list[HoldStatus] = []
 
     def sweep() -> None:
-        swept.extend(in_transaction(ten, lambda c: reservations.expire(c, now=at(2), limit=3)) for _ in range(8))
+        swept.extend(in_transaction(ten, lambda c: hold_terms.expire(c, now=at(2), limit=3)) for _ in range(8))
 
     def buy() -> None:
         held.extend(reserve(ten, request(f"buy{i}", (f"S{i}", 1)), minute=2)[0].status for i in range(40))
@@ -139,7 +146,7 @@ def test_sweepers_and_buyers_at_once(ten: Engine) -> None:
     for thread in threads:
         thread.join()
     assert sum(swept) <= 20
-    in_transaction(ten, lambda c: reservations.expire(c, now=at(2)))
+    in_transaction(ten, lambda c: hold_terms.expire(c, now=at(2)))
     assert rows(ten, "SELECT count(*) FROM reservation WHERE status = 'expired'") == [(20,)]
     assert_sound(ten)
 
@@ -163,36 +170,99 @@ def test_a_hold_ends_once_and_says_how_it_ended(ten: Engine) -> None:
 
 def test_a_hold_can_be_extended_while_it_lives(ten: Engine) -> None:
     reserve(ten, request("k", ("A", 10), minutes=5))
-    assert run(ten, "extend", "k", minute=4, until=at(9))
+    assert extend(ten, "k", 5, minute=4) is ChangeResult.DONE
+    assert extend(ten, "k", 1, minute=4) is ChangeResult.DONE, "and is not made shorter"
     assert reserve(ten, request("other", ("A", 1)), minute=8)[0].status is HoldStatus.REFUSED
-    assert not run(ten, "extend", "k", minute=9, until=at(20))
-    assert not run(ten, "extend", "none", minute=1, until=at(20))
+    assert extend(ten, "k", 11, minute=9) is ChangeResult.OVER
+    assert extend(ten, "none", 19, minute=1) is ChangeResult.UNKNOWN
 
 
 def test_a_committed_hold_stays_and_a_late_commit_is_told(ten: Engine) -> None:
     reserve(ten, request("k", ("A", 4), minutes=5), request("late", ("B", 3), minutes=5))
-    assert run(ten, "commit", "k", minute=4)
-    assert run(ten, "commit", "k", minute=99), "saying it again is no error"
-    assert not run(ten, "commit", "late", minute=5)
-    in_transaction(ten, lambda c: reservations.expire(c, now=at(999)))
+    assert commit(ten, "k", minute=4) is ChangeResult.DONE
+    assert commit(ten, "k", minute=99) is ChangeResult.ALREADY_COMMITTED, "saying it again is no error"
+    assert commit(ten, "k", minute=99, order_id="2") is ChangeResult.OTHER_ORDER
+    assert commit(ten, "late", minute=5) is ChangeResult.OVER
+    in_transaction(ten, lambda c: hold_terms.expire(c, now=at(999)))
+    assert rows(ten, "SELECT order_id FROM reservation WHERE holder = 'hold:web:k'") == [("1",)]
     assert lines(ten) == {("hold:web:k", "A", "main"): (4, 0)}
 
 
 def test_what_was_committed_cannot_be_made_to_expire(ten: Engine) -> None:
     """Nor can an order."""
     reserve(ten, request("k", ("A", 4), minutes=5))
-    run(ten, "commit", "k", minute=1)
+    commit(ten, "k", minute=1)
     sell(ten, "web", order("1", ("B", 1)))
-    assert run(ten, "extend", "k", minute=2, until=at(3))
-    in_transaction(ten, lambda c: reservations.extend(c, "order:web:1", until=at(3), now=at(2)))
-    assert in_transaction(ten, lambda c: reservations.expire(c, now=at(999))) == 0
+    assert extend(ten, "k", 1, minute=2) is ChangeResult.ALREADY_COMMITTED
+    assert change(ten, Extend("order:web:1", timedelta(minutes=1)), minute=2)[0].result is ChangeResult.UNKNOWN
+    assert in_transaction(ten, lambda c: hold_terms.expire(c, now=at(999))) == 0
     assert len(lines(ten)) == 2
 
 
 def test_an_extension_into_the_past_is_refused(ten: Engine) -> None:
     reserve(ten, request("k", ("A", 4)))
     with pytest.raises(ValueError, match="release it instead"):
-        run(ten, "extend", "k", minute=5, until=at(5))
+        extend(ten, "k", 0, minute=5)
+
+
+def test_a_set_of_changes_is_judged_one_after_the_other(ten: Engine) -> None:
+    reserve(ten, request("a", ("A", 2)), request("b", ("A", 3)), request("c", ("B", 1), minutes=1))
+    a, b, c = (f"hold:web:{key}" for key in "abc")
+    changed = change(
+        ten, Commit(a, "7"), Release(b), Commit(b, "8"), Commit(a, "8"), Release(a), Release(a), Release(c),
+        Release("hold:web:none"),
+        minute=2,
+    )  # fmt: skip
+    over, done = ChangeResult.OVER, ChangeResult.DONE
+    assert [one.result for one in changed] == [
+        done, done, over, ChangeResult.OTHER_ORDER, done, over, over, ChangeResult.UNKNOWN,
+    ]  # fmt: skip
+    statuses = [one.hold and one.hold.status for one in changed]
+    live, released = ReservationStatus.LIVE, ReservationStatus.RELEASED
+    assert statuses == [live, released, released, live, released, released, ReservationStatus.EXPIRED, None]
+    assert balances(ten, "A") == {"main available": 10}
+    assert rows(ten, "SELECT order_id FROM reservation WHERE holder = 'hold:web:a'") == [("7",)]
+    assert_sound(ten)
+
+
+def test_an_order_without_an_id_cannot_be_committed(ten: Engine) -> None:
+    with pytest.raises(ValueError, match="without an id"):
+        commit(ten, "k", minute=1, order_id="")
+
+
+def test_commits_and_expiry_at_the_same_instant(ten: Engine) -> None:
+    """Whoever came first is right, and both know it: the units are kept or they are free."""
+    business(ten, stock_at={f"S{i}": {"main": 1} for i in range(60)})
+    reserve(ten, *(request(f"k{i}", (f"S{i}", 1), minutes=5) for i in range(60)))
+    committed: list[str] = []
+    swept: list[int] = []
+    rival: list[HoldResult] = []
+
+    def commit_all() -> None:
+        # The last moment at which it is still in time: the sweeper's clock is a breath ahead.
+        for i in range(60):
+            if commit(ten, f"k{i}", minute=4.9999) is ChangeResult.DONE:
+                committed.append(f"hold:web:k{i}")
+
+    def sweep() -> None:
+        swept.extend(in_transaction(ten, lambda c: hold_terms.expire(c, now=at(5), limit=7)) for _ in range(12))
+
+    def want() -> None:
+        for i in reversed(range(60)):
+            rival.extend(reserve(ten, request(f"rival{i}", (f"S{i}", 1)), minute=5))
+
+    threads = [threading.Thread(target=one) for one in (commit_all, sweep, want)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    in_transaction(ten, lambda c: hold_terms.expire(c, now=at(6)))
+    kept = {holder for holder, *_ in lines(ten)}
+    assert set(committed) <= kept, "what was committed in time stays"
+    assert rows(ten, "SELECT count(*) FROM reservation WHERE status = 'expired'") == [(60 - len(committed),)]
+    won = {one.holder for one in rival if one.status is HoldStatus.HELD}
+    assert kept == set(committed) | won
+    assert_sound(ten)
 
 
 def test_what_blind_channels_may_still_sell_is_not_free(ten: Engine) -> None:
@@ -266,6 +336,6 @@ def test_no_lock_on_a_reservation_is_stronger_than_it_must_be() -> None:
 
     from inventory import order_store, reservation_store
 
-    for module in (reservations, reservation_store, order_store):
+    for module in (reservations, hold_terms, reservation_store, order_store):
         assert "FOR UPDATE" not in inspect.getsource(module).replace("Not FOR UPDATE", "")
     assert START < at(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from gate_samples import HOUR, NOW, document, line, orders, orders_told, push_told, reversal, row
+from gate_samples import HOUR, NOW, document, line, orders, orders_told, push_told, reversal, row, told
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,7 @@ from expectations.frames import push_frame
 from expectations.gate import check, masks, recheck
 from expectations.parameters import Parameters
 from expectations.rules import SUITES, rules_of
+from expectations.seller_frames import BalanceRow, MappingRow, balances_frame, mapping_frame
 from expectations.verdict import Status
 
 pytestmark = pytest.mark.slow
@@ -161,3 +162,52 @@ def test_outgoing_push() -> None:
 
     property_holds()
     every_rule_failed_somewhere("outgoing_push")
+
+
+FLAGS = ("listed", "ours", "unchanged", "sku_known", "stocked", "location_known", "first")
+WRITTEN = (None, "", "0", "-1", "1", "2.5", "1,000", "10000", "10001", "1000000", "1000001", "x", "9" * 17)
+COUNTED = ("0", "0", "0", "-3", "-3", "1000001", "10001", *WRITTEN)
+mappings = dirty(
+    {"row": 2, "channel": "shop", "listing_ref": "r1", "sku": "A", "units": "1", "listed": True, "ours": True,
+     "unchanged": True},
+    {"row": (3,), "channel": ("",), "listing_ref": ("r2", "r3", ""), "units": WRITTEN}
+    | dict.fromkeys(FLAGS, (False,)),
+)  # fmt: skip
+balances = dirty(
+    {"row": 2, "sku": "A", "location": "main", "quantity": "5", "sku_known": True, "stocked": True,
+     "location_known": True, "first": True, "prior": math.nan, "available": 9},
+    {"row": (3,), "sku": ("B", "C", "D", ""), "location": ("attic", ""), "quantity": COUNTED,
+     "prior": (0.0, 5.0, 20.0, 100.0), "available": (0, 4)} | dict.fromkeys(FLAGS, (False,)),
+)  # fmt: skip
+shares = st.fixed_dictionaries(
+    {"unknown_rows": st.sampled_from([1, 10]), "unknown_share": st.sampled_from([0.0, 0.5]),
+     "max_rows": st.sampled_from([3, 100])}
+)  # fmt: skip
+map_parameters = shares.map(lambda given: told("listing_map", **given))
+balance_parameters = st.builds(
+    lambda given, changes: told("stock_balances", **given, **changes),
+    shares,
+    st.fixed_dictionaries({"change_share": st.sampled_from([0.0, 0.5]), "zero_share": st.sampled_from([0.0, 0.5])}),
+)
+
+
+def test_listing_map() -> None:
+    @quietly
+    @given(st.data(), st.lists(mappings, max_size=6), map_parameters)
+    def property_holds(data: st.DataObject, rows: list[Any], its: Parameters) -> None:
+        frame = mapping_frame(MappingRow(**row) for row in rows)
+        agree("listing_map", data.draw(holes(frame, "listing_map")), its)
+
+    property_holds()
+    every_rule_failed_somewhere("listing_map")
+
+
+def test_stock_balances() -> None:
+    @quietly
+    @given(st.data(), st.lists(balances, max_size=6), balance_parameters)
+    def property_holds(data: st.DataObject, rows: list[Any], its: Parameters) -> None:
+        frame = balances_frame(BalanceRow(**row) for row in rows)
+        agree("stock_balances", data.draw(holes(frame, "stock_balances")), its)
+
+    property_holds()
+    every_rule_failed_somewhere("stock_balances")

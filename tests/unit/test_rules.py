@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from gate_samples import HOUR, NOW, orders_told, push_told, sound_orders, sound_push
+from gate_samples import HOUR, NOW, orders_told, push_told, sound, sound_orders, sound_push, told
 
 from expectations.gate import check, recheck
-from expectations.parameters import MissingBaseline, Parameters
+from expectations.parameters import MissingBaseline
 from expectations.rules import RULES, SUITES, Action, Scope, rules_of
 from expectations.verdict import Status, Verdict
 
@@ -87,17 +87,40 @@ CASES: dict[str, Case] = {
     "PSH-102": Case({}, told={"max_rows": 5}),
     "PSH-103": Case({label: TO_ZERO for label in range(11)}, rows=20),
     "PSH-104": Case({}, rows=20, told={"listings": 39}),
+    "MAP-001": Case({1: {"readable": False}}),
+    "MAP-002": Case({0: {"channel": None}, 2: {"listing_ref": None}}),
+    "MAP-003": Case({1: {"listed": False}}),
+    "MAP-004": Case({0: {"sku_known": False}, 3: {"sku": None}}),
+    "MAP-005": Case({0: {"units": 0.0}, 1: {"units": -1.0}, 2: {"units": math.nan}, 3: {"units": 10_001.0},
+                     4: {"units": 10_000.0}}, failing=[0, 1, 2, 3]),
+    "MAP-006": Case({1: {"once": False}, 2: {"once": False}}),
+    "MAP-007": Case({5: {"ours": False}}),
+    "MAP-008": Case({0: {"unchanged": False}}),
+    "MAP-101": Case({0: {"surprise": 1}}),
+    "MAP-102": Case({}, told={"max_rows": 5}),
+    "MAP-103": Case({label: {"sku_known": False} for label in range(6)}, rows=10, also=frozenset({"MAP-004"})),
+    "STK-001": Case({1: {"readable": False}}),
+    "STK-002": Case({0: {"sku_known": False}, 3: {"sku": None}}),
+    "STK-003": Case({1: {"stocked": False}}),
+    "STK-004": Case({0: {"location_known": False}, 3: {"location": None}}),
+    "STK-005": Case({label: {"form": form, "quantity": math.nan}
+                     for label, form in enumerate(["empty", "thousands", "fraction", "words", None])}),
+    "STK-006": Case({0: {"quantity": -1.0}, 2: {"quantity": 0.0}}, failing=[0]),
+    "STK-007": Case({0: {"quantity": 1_000_001.0}, 2: {"quantity": 1_000_000.0}},
+                    told={"outlier_quantity": 10**9, "compared_units": 10**9}, failing=[0]),
+    "STK-008": Case({1: {"once": False}, 2: {"once": False}}),
+    "STK-009": Case({1: {"first": False}}),
+    "STK-010": Case({1: {"coverable": False}}),
+    "STK-011": Case({0: {"quantity": 10_001.0}, 2: {"quantity": 10_000.0}}, told={"compared_units": 10**9},
+                    failing=[0]),
+    "STK-101": Case({0: {"surprise": 1}}),
+    "STK-102": Case({}, told={"max_rows": 5}),
+    "STK-103": Case({label: {"sku_known": False} for label in range(3)}, rows=10, also=frozenset({"STK-002"})),
+    "STK-104": Case({}, told={"change_share": 0.24}),
+    "STK-105": Case({label: {"quantity": 0.0} for label in range(6)}, rows=10, told={"change_share": 1.0}),
 }  # fmt: skip
 
 ROW_IDS = [rule.id for rule in RULES if rule.scope is Scope.ROW]
-
-
-def sound(suite: str, rows: int = 6) -> pd.DataFrame:
-    return sound_orders(rows // 2) if suite == "orders_pulled" else sound_push(rows)
-
-
-def told(suite: str, **changes: Any) -> Parameters:
-    return orders_told(**changes) if suite == "orders_pulled" else push_told(**changes)
 
 
 def broken(suite: str, case: Case) -> pd.DataFrame:
@@ -185,6 +208,8 @@ def test_the_largest_line_of_the_real_trace_passes() -> None:
 NULLABLE = {
     "orders_pulled": {"row_key", "kind", "document", "channel", "line_id", "listing_ref", "sku", "quantity_raw"},
     "outgoing_push": {"row_key", "previous", "cap"},
+    "listing_map": {"row_key", "row", "units_raw"},
+    "stock_balances": {"row_key", "row", "quantity_raw", "prior"},
 }
 """`kind` is one of two words by construction; the id that a row needs is tested by its own rule."""
 

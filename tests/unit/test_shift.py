@@ -61,6 +61,38 @@ def test_a_pass_that_takes_longer_is_not_made_up_for(clock: Clock) -> None:
     assert begun == [0, 12, 24, 36, 48]
 
 
+@pytest.mark.parametrize(
+    ("called_at", "begun"),
+    [
+        ([], [0, 10, 20]),
+        ([3], [0, 3, 13, 23]),
+        ([3, 4, 27], [0, 3, 4, 14, 24, 27]),
+        ([9.99, 29.99], [0, 9.99, 19.99, 29.99]),
+    ],
+)
+def test_a_wake_up_ends_a_pause(clock: Clock, called_at: list[float], begun: list[float]) -> None:
+    def wait(seconds: float) -> bool:
+        called = [one for one in called_at if clock.seconds < one <= clock.seconds + seconds]
+        clock.work(called[0] - clock.seconds if called else seconds)
+        return bool(called)
+
+    assert [clock.seconds for _ in shift.beats(30, 10, wait)] == pytest.approx(begun)
+    assert clock.seconds == pytest.approx(30)
+
+
+def test_a_pause_that_is_spent_otherwise_keeps_the_beat(clock: Clock) -> None:
+    spent: list[float] = []
+
+    def attend(seconds: float) -> None:
+        spent.append(seconds)
+        clock.work(seconds)
+
+    assert [clock.seconds for _ in shift.beats(30, 10, attend)] == [0, 10, 20]
+    assert spent == [10, 10, 10]
+    assert [clock.seconds for _ in shift.beats(0, 10, attend)] == [30], "a single pass also looks once"
+    assert spent == [10, 10, 10, 0]
+
+
 def test_a_run_that_comes_too_late_does_nothing(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shift, "remaining_seconds", lambda minutes, now: -300.0)
     assert passes(clock, 15, 60) == []
