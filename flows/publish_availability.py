@@ -5,40 +5,34 @@ from typing import Annotated, Any
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from adapters.wakeups import PUBLISH, Wakeups
 from expectations import gate
 from flows.forms import EverySeconds, Minutes, shown
 from tasks.policies import RETRIES
-from tasks.publish import PublishReport, publish
+from tasks.publish import PublishReport
+from tasks.publishers import publish_together
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shift import beats, run_name, work
+from tasks.shift import run_name, work
 
 SkuLimit = Annotated[int, shown("SKUs at a time", "How many SKUs one pass takes at most", ge=1, le=5000)]
+AtOnce = Annotated[int, shown("Passes at once", "How many passes work side by side, each on its own SKUs", ge=1, le=32)]
 
 
 @task(task_run_name="publish-for-{seconds:.0f}s", **RETRIES)
-def publish_for(seconds: float, every_seconds: float, limit: int) -> list[PublishReport]:
-    """Publish what is dirty for `seconds`: every `every_seconds`, and whenever somebody says that stock changed.
-    Returns the passes that had something to do."""
-    reports = []
-    with Wakeups(runtime().engine, [PUBLISH]) as wakeups:
-        for _ in beats(seconds, every_seconds, wakeups.wait):
-            while (report := publish(runtime(), limit=limit)).claimed:
-                reports.append(report)
-                if report.finished < report.claimed:
-                    break  # what is left comes due later
-    return reports
+def publish_for(seconds: float, every_seconds: float, limit: int, at_once: int) -> list[PublishReport]:
+    return publish_together(runtime(), seconds, every_seconds, limit=limit, at_once=at_once)
 
 
 @flow(name="publish_availability", flow_run_name=run_name("publish"), log_prints=False)
-def publish_availability(minutes: Minutes = 0, every_seconds: EverySeconds = 0.5, limit: SkuLimit = 500) -> None:
+def publish_availability(
+    minutes: Minutes = 0, every_seconds: EverySeconds = 0.5, limit: SkuLimit = 100, at_once: AtOnce = 2
+) -> None:
     """Publish every listing whose stock changed. Safe to run beside itself: SKUs are claimed."""
     logger = get_run_logger()
     gate.load()
 
     def passes(seconds: float) -> State[list[PublishReport]]:
-        return publish_for(seconds, every_seconds, limit, return_state=True)
+        return publish_for(seconds, every_seconds, limit, at_once, return_state=True)
 
     for reports in work(minutes, every_seconds, passes):
         rows: list[dict[str, Any]] = [row for report in reports for row in report.rows]

@@ -22,10 +22,11 @@ class Claim:
 
 _MARK = text(
     """
-    INSERT INTO outbox (sku, generation, dirty_at, due_at)
-    SELECT sku, 1, :now, :due FROM unnest(CAST(:skus AS text[])) AS dirty (sku) ORDER BY sku
+    INSERT INTO outbox (sku, generation, dirty_at, due_at, eager)
+    SELECT sku, 1, :now, :due, :eager FROM unnest(CAST(:skus AS text[])) AS dirty (sku) ORDER BY sku
     ON CONFLICT (sku) DO UPDATE
-    SET generation = outbox.generation + 1, due_at = least(outbox.due_at, EXCLUDED.due_at)
+    SET generation = outbox.generation + 1, due_at = least(outbox.due_at, EXCLUDED.due_at),
+        eager = outbox.eager OR EXCLUDED.eager
     """
 )
 
@@ -35,7 +36,7 @@ _CLAIM = text(
     WITH picked AS MATERIALIZED (
         SELECT sku FROM outbox
         WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now)
-        ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        ORDER BY eager DESC, due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox SET lease_until = :until, lease_owner = :owner
     FROM picked WHERE outbox.sku = picked.sku
@@ -61,22 +62,25 @@ _FINISH = text(
 _RETURN = text(
     """
     UPDATE outbox SET lease_until = NULL, lease_owner = NULL,
+           eager = back.eager OR (outbox.eager AND outbox.generation <> back.generation),
            due_at = CASE WHEN outbox.generation = back.generation THEN back.due ELSE outbox.due_at END
-    FROM unnest(CAST(:skus AS text[]), CAST(:generations AS bigint[]), CAST(:dues AS timestamptz[]))
-         AS back (sku, generation, due)
+    FROM unnest(CAST(:skus AS text[]), CAST(:generations AS bigint[]), CAST(:dues AS timestamptz[]),
+                CAST(:eagers AS bool[])) AS back (sku, generation, due, eager)
     WHERE outbox.sku = back.sku AND outbox.lease_owner = :owner
     """
 )
 
 
-def mark_dirty(connection: Connection, skus: Collection[str], *, now: datetime, due: datetime | None = None) -> None:
-    """These SKUs must be published again, at `due` (default: at once)."""
+def mark_dirty(
+    connection: Connection, skus: Collection[str], *, now: datetime, due: datetime | None = None, eager: bool = True
+) -> None:
+    """These SKUs must be published again, at `due` (default: at once); those whose stock changed (`eager`) first."""
     if skus:
-        connection.execute(_MARK, {"skus": sorted(set(skus)), "now": now, "due": due or now})
+        connection.execute(_MARK, {"skus": sorted(set(skus)), "now": now, "due": due or now, "eager": eager})
 
 
 def claim(connection: Connection, *, owner: str, limit: int, lease: timedelta, now: datetime) -> list[Claim]:
-    """Take at most `limit` due entries that nobody else holds, oldest first."""
+    """Take at most `limit` due entries that nobody else holds: whose stock changed first, each kind oldest first."""
     rows = connection.execute(_CLAIM, {"owner": owner, "limit": limit, "until": now + lease, "now": now})
     return sorted((Claim(row.sku, row.generation, row.dirty_at) for row in rows), key=lambda one: one.dirty_at)
 
@@ -96,8 +100,13 @@ def finish(connection: Connection, claims: Collection[Claim], *, owner: str, now
         )
 
 
-def give_back(connection: Connection, claims: Mapping[Claim, datetime], *, owner: str) -> None:
-    """Release claims without having finished them; each comes due at its time, or at once if marked again."""
+def give_back(
+    connection: Connection, claims: Mapping[Claim, datetime], *, owner: str, behind: Collection[str] = ()
+) -> None:
+    """Release claims without having finished them; each comes due at its time, or at once if marked again.
+
+    `behind`: SKUs of which some channel does not yet show what it should; the others are only to be divided anew.
+    """
     if claims:
         ordered = sorted(claims, key=lambda one: one.sku)
         connection.execute(
@@ -106,6 +115,7 @@ def give_back(connection: Connection, claims: Mapping[Claim, datetime], *, owner
                 "skus": [one.sku for one in ordered],
                 "generations": [one.generation for one in ordered],
                 "dues": [claims[one] for one in ordered],
+                "eagers": [one.sku in behind for one in ordered],
                 "owner": owner,
             },
         )

@@ -76,6 +76,8 @@ class OutboxEntry(SQLModel, table=True):
 
     __tablename__ = "outbox"
     sku: str = Field(primary_key=True)
+    eager: bool = Field(default=True, sa_column_kwargs={"server_default": sql("true")})
+    """Stock changed. False: only how it is divided may, which waits for all that did."""
     generation: int = Field(default=1, sa_column=Column(BigInteger, nullable=False))
     dirty_at: datetime = when()
     due_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))

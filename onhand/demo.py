@@ -28,7 +28,7 @@ from onhand.stage_channels import introduce
 RECORDED = PROJECT_ROOT.parent / "shared" / "data" / "online_retail" / "busiest_week.csv.gz"
 SHIFT_MINUTES = 10.0
 """The flow runs of the demo go on for so long at most; they are ended when the day is over."""
-POLL = 10.0
+POLL = 5.0
 """Seconds between two full pulls of a channel; in between it tells by itself, by webhook or queue."""
 DRAIN_SECONDS = 60.0
 

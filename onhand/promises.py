@@ -11,6 +11,9 @@ from inventory.availability import availability
 from inventory.exposure import exposed_units
 from inventory.rebuilding import compare
 
+Booked = tuple[str, str, str, str, int, int]
+"""(channel, order id, line id, SKU, units sold, units reversed)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -72,7 +75,7 @@ def _orders(connection: Connection, truth: Truth) -> list[Line]:
         (row.channel, row.holder.split(":", 2)[2], row.line_id, row.sku, row.quantity, row.reversed) for row in rows
     )
     shops = Counter(
-        (code, order_id, line_id, *line)
+        (code, order_id, line_id, line[0], line[1], line[2])
         for code, orders in truth.orders.items()
         for order_id, lines in orders.items()
         for line_id, line in lines.items()
@@ -86,12 +89,21 @@ def _orders(connection: Connection, truth: Truth) -> list[Line]:
     events = _one(connection, "SELECT count(*) FROM inbox")
     return [
         Line("orders placed on the shops", f"{placed:,} with {sum(shops.values()):,} lines"),
-        Line("each of them once in the ledger, line by line", f"{len(ledger):,} lines", ledger == shops),
+        Line("each of them once in the ledger, line by line", _same(ledger, shops), ledger == shops),
         Line("events waiting or held back", f"{waiting:,} of {events:,}", waiting == 0),
         Line("units reserved", f"{held:,}"),
         Line("units sold short", f"{oversold:,}", oversold == 0),
         Line("cancellations applied", f"{reversed_lines:,}"),
     ]
+
+
+def _same(ledger: "Counter[Booked]", shops: "Counter[Booked]") -> str:
+    """How many lines, and where the books differ the first of them: (channel, order, line, SKU, sold, reversed)."""
+    figure = f"{len(ledger):,} lines"
+    for whose, rest in (("only in the ledger", ledger - shops), ("only in the shops", shops - ledger)):
+        if rest:
+            figure += f"; {len(rest)} {whose}, as {'/'.join(map(str, min(rest)))}"
+    return figure
 
 
 def _stock(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> list[Line]:
@@ -148,21 +160,39 @@ def _pushes(connection: Connection) -> list[Line]:
 
 
 def _gaps(connection: Connection) -> list[Line]:
-    row = connection.execute(
+    rows = connection.execute(
         text(
             """
-            SELECT count(*) AS orders, count(synced_at) AS synced,
-                   percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM synced_at - placed_at)) AS p50,
-                   percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM synced_at - placed_at)) AS p95
-            FROM reservation WHERE kind = 'order'
+            WITH gaps AS (
+                SELECT channel, synced_at IS NOT NULL AS synced, extract(epoch FROM recorded_at - placed_at) AS known,
+                       extract(epoch FROM synced_at - placed_at) AS gap
+                FROM reservation WHERE kind = 'order'
+            )
+            SELECT channel, count(*) AS orders, count(*) FILTER (WHERE synced) AS synced,
+                   percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY known) AS known,
+                   percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY gap) AS gap
+            FROM gaps GROUP BY GROUPING SETS ((), (channel)) ORDER BY channel NULLS FIRST
             """
         )
-    ).one()
-    figure = f"p50 {row.p50:.1f} s, p95 {row.p95:.1f} s" if row.synced else "none measured"
+    ).all()
+    every = rows[0]
     return [
-        Line("orders known to all other channels", f"{row.synced:,} of {row.orders:,}", row.synced == row.orders),
-        Line("sync gap, from placed on one channel to confirmed on all others", figure),
+        Line(
+            "orders known to all other channels", f"{every.synced:,} of {every.orders:,}", every.synced == every.orders
+        ),
+        Line("sync gap: placed on one channel → confirmed on all others", _percentiles(every.gap)),
+        Line("  of that, until the ledger knows of it", _percentiles(every.known)),
+        *(
+            Line(f"  placed on {row.channel}", f"{_percentiles(row.gap)}; known {_percentiles(row.known)}")
+            for row in rows[1:]
+        ),
     ]
+
+
+def _percentiles(seconds: list[float] | None) -> str:
+    if not seconds or None in seconds:
+        return "none measured"
+    return f"p50 {seconds[0]:.1f} s, p95 {seconds[1]:.1f} s"
 
 
 def _one(connection: Connection, sql: str) -> int:

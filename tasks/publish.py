@@ -38,6 +38,7 @@ _UNREAD_AGAIN = timedelta(seconds=5)
 
 @dataclass(slots=True)
 class PublishReport:
+    began_at: datetime
     claimed: int = 0
     sent: int = 0
     confirmed: int = 0
@@ -55,14 +56,15 @@ class PublishReport:
 
 def publish(runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAFE_AFTER) -> PublishReport:
     """Publish at most `limit` dirty SKUs. Does nothing, at the cost of one statement, when there are none."""
+    report = PublishReport(runtime.now())
     with unit_of_work(runtime.engine) as connection:
         claims = outbox.claim(connection, owner=runtime.owner, limit=limit, lease=runtime.lease, now=runtime.now())
         if not claims:
-            return PublishReport()
+            return report
         publications.abandon(connection, now=runtime.now())
         listings = listing_ids(connection, [claim.sku for claim in claims])
     known_at = runtime.now()
-    report = PublishReport(claimed=len(claims))
+    report.claimed = len(claims)
     live, unread = read_live(runtime, listings)
     report.unread = tuple(sorted(unread))
     skus = [claim.sku for claim in claims]
@@ -202,7 +204,7 @@ def _finish(
         due = _due(connection, skus, unread, again, now) if more else behind
         waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
         done = [claim for claim in claims if claim not in waiting]
-        outbox.give_back(connection, waiting, owner=runtime.owner)
+        outbox.give_back(connection, waiting, owner=runtime.owner, behind=behind)
         outbox.finish(connection, done, owner=runtime.owner, now=now)
         # What is only to be moved on from one channel to another is known to all of them.
         publications.note_synced(connection, [sku for sku in skus if sku not in behind], known_at=known_at, now=now)

@@ -145,5 +145,5 @@ def _finish(connection: Connection, report: PullReport, newest: datetime | None,
     if report.applied.complete:
         # All that was sold before this pull started is in the ledger: old worst cases may fall.
         fallen = settle(connection, report.channel, pull_started=report.started)
-        mark_dirty(connection, fallen, now=now)
+        mark_dirty(connection, fallen, now=now, eager=False)
         report.settled_skus = len(fallen)

@@ -20,6 +20,7 @@ from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
 from inventory.revisions import count_revisions
+from tasks.channel_pool import ChannelPool
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Runtime:
     """Opens the queue that a channel puts its notices in, for one thread; None for a channel without."""
     expects_notices: Callable[[str], bool] = lambda code: False
     """Whether a channel is set up to tell of its orders by itself (webhooks or a queue)."""
+    pool: ChannelPool | None = None
+    """Where opened adapters are kept between calls. None: each call opens one and closes it."""
     configs: Mapping[str, ChannelConfig] = field(default_factory=dict)
     """The channels as `channels.toml` has them, by code."""
     at_once: int = 8
@@ -45,11 +48,21 @@ class Runtime:
 
     @contextmanager
     def channel(self, code: str) -> Iterator[Channel]:
-        adapter = self.open(code)
+        if self.pool is None:
+            adapter = self.open(code)
+            try:
+                yield adapter
+            finally:
+                adapter.close()
+            return
+        adapter = self.pool.take(code)
         try:
             yield adapter
-        finally:
-            adapter.close()
+        except BaseException:
+            # What went wrong may be its credential or its connection: the next call begins anew.
+            self.pool.drop(adapter)
+            raise
+        self.pool.give_back(code, adapter)
 
 
 def named_secret(name: str) -> SecretStr:
@@ -87,5 +100,11 @@ def runtime() -> Runtime:
 
     engine = create_engine(database_url(configured), pool_size=configured.database_pool_size)
     return Runtime(
-        engine, open_by_code, lambda: datetime.now(UTC), queue=queue, expects_notices=expects_notices, configs=configs
+        engine,
+        open_by_code,
+        lambda: datetime.now(UTC),
+        queue=queue,
+        expects_notices=expects_notices,
+        pool=ChannelPool(open_by_code),
+        configs=configs,
     )

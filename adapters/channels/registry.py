@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from adapters.channels.amazon_config import AmazonConfig
+from adapters.channels.bigcommerce_config import BigCommerceConfig
 from adapters.channels.config import Secret
 from adapters.channels.ebay_budget import CountedByPublications
 from adapters.channels.ebay_config import EbayConfig
@@ -28,7 +29,8 @@ class ChannelFileError(ValueError):
 
 
 ChannelConfig = Annotated[
-    ShopifyConfig | AmazonConfig | EbayConfig | WooCommerceConfig | HttpConfig, Field(discriminator="vendor")
+    ShopifyConfig | AmazonConfig | EbayConfig | WooCommerceConfig | BigCommerceConfig | HttpConfig,
+    Field(discriminator="vendor"),
 ]
 _channels: TypeAdapter[list[ChannelConfig]] = TypeAdapter(list[ChannelConfig])
 

@@ -7,7 +7,6 @@ Writes are absolute and the last one wins: there is no compare-and-set and no id
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -42,7 +41,7 @@ from adapters.channels.woocommerce_orders import (
     units,
 )
 from adapters.channels.woocommerce_pauses import pause, resume
-from adapters.http import Answer, ChannelFault, Resolution
+from adapters.http import ChannelFault, Resolution
 
 ORDER_FIELDS = "id,status,date_created_gmt,date_modified_gmt,line_items,refunds,meta_data"
 """Nothing about a person. (`meta_data`, of the order and of its lines, can hold one; translation drops it but for
@@ -93,19 +92,16 @@ class WooCommerce:
         """See the protocol. The list cannot be sorted by change, so all of it is read, here and now,
         before the first page is handed on.
 
-        The window is pinned at the start, by the shop's own clock: a first light request gives its
-        `Date`, and a wrong clock on either side loses nothing. Both ends are exclusive at the shop and
-        whole seconds, so the window opens one second early and closes one second late. An order that
-        changes meanwhile leaves the window; the next pull sees it, because its date is then later than
-        any date handed on here; the others are kept by `walk`. `status=any` leaves out the trash,
-        which is asked for separately. An order that is deleted for good is seen by nobody.
+        The window has no end: an order that changes while it is read stays in it, and so is seen by this
+        pull, as whoever takes a complete pull for proof must be able to believe. New ones come at the end,
+        because the ids ascend. Its begin is exclusive at the shop and a whole second, so it opens one second
+        early. `status=any` leaves out the trash, which is asked for separately; an order that is moved there
+        meanwhile is kept by `walk`. An order that is deleted for good is seen by nobody.
         """
         if updated_since.tzinfo is None:
             raise ValueError("updated_since needs an offset")
-        opened = {"modified_after": _stamp(updated_since - SECOND), "dates_are_gmt": "true"}
-        first = self._client.get("/orders", {**opened, "status": "any", "per_page": 1, "_fields": "id"})
-        window = {**opened, "modified_before": _stamp(self._shop_time(first) + SECOND)}
-        rows = self._walk_orders({**window, "status": "any"}) if self._client.total(first, "/orders") else []
+        window = {"modified_after": _stamp(updated_since - SECOND), "dates_are_gmt": "true"}
+        rows = self._walk_orders({**window, "status": "any"})
         rows += self._walk_orders({**window, "status": "trash"})
         return iter(self._pages(rows))
 
@@ -226,13 +222,6 @@ class WooCommerce:
             return _all(rows, ChangeStatus.UNKNOWN, f"POST {path}: the answer names no rows")
         answered = {number: row for row in updated if (number := order_number(row)) is not None}
         return [_outcome(change, answered.get(number)) for number, change in rows.items()]
-
-    def _shop_time(self, answer: Answer) -> datetime:
-        try:
-            moment = parsedate_to_datetime(answer.headers.get("date", ""))
-        except ValueError:
-            self._client.malformed("the answer has no Date")
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _outcome(change: Change, row: Mapping[str, Any] | None) -> ChangeResult:

@@ -71,12 +71,13 @@ def _error(status: int) -> Response:
     return HTMLResponse(MAINTENANCE, status_code=status)
 
 
-def control_routes(shop: Shop, deliveries: Deliveries | None = None) -> list[Route]:
+def control_routes(shop: Shop, deliveries: Deliveries | None = None, *, whole_orders: bool = False) -> list[Route]:
     """The `/sandbox/…` endpoints; mount them beside the vendor's API. Nonsense is answered 400.
 
-    `deliveries`: the vendor's webhooks, for those that have some.
+    `deliveries`: the vendor's webhooks, for those that have some. `whole_orders`: only whole orders are cancelled,
+    as where the vendor tells of no units otherwise.
     """
-    control = _Control(shop, deliveries)
+    control = _Control(shop, deliveries, whole_orders)
     return [
         Route("/sandbox/products", control.products, methods=["POST"]),
         Route("/sandbox/checkout", control.checkout, methods=["POST"]),
@@ -90,9 +91,10 @@ def control_routes(shop: Shop, deliveries: Deliveries | None = None) -> list[Rou
 
 
 class _Control:
-    def __init__(self, shop: Shop, deliveries: Deliveries | None) -> None:
+    def __init__(self, shop: Shop, deliveries: Deliveries | None, whole_orders: bool) -> None:
         self._shop = shop
         self._deliveries = deliveries
+        self._whole_orders = whole_orders
 
     async def products(self, request: Request) -> Response:
         return await self._do(request, self._add_products)
@@ -156,6 +158,8 @@ class _Control:
 
     def _cancel(self, body: dict[str, Any]) -> Any:
         lines = body.get("lines")
+        if lines is not None and self._whole_orders:
+            raise ShopError("here only whole orders are cancelled")
         made = self._shop.cancel(
             number_of(body["order_id"]),
             None if lines is None else [(number_of(line["line_id"]), int(line["quantity"])) for line in lines],

@@ -63,7 +63,8 @@ def create_app(
         Route("/commerce/notification/v1/public_key/{kid}", vendor.public_key, methods=["GET"]),
         Route("/developer/analytics/v1_beta/rate_limit/", vendor.rate_limit, methods=["GET"]),
         Route("/ws/api.dll", vendor.trading, methods=["POST"]),
-        *control_routes(shop, deliveries),
+        # A refund of some units is money only: eBay neither tells the units nor puts them back.
+        *control_routes(shop, deliveries, whole_orders=True),
     ]
     app = Starlette(routes=routes)
     app.state.deliveries, app.state.stock, app.state.identity, app.state.signer = deliveries, stock, identity, signer

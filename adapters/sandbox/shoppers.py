@@ -85,11 +85,10 @@ class Shoppers:
         if self._threads:
             raise RuntimeError("the shoppers are out already")
         self._start = self._clock()
-        for shop in self._storefronts:
-            self._spawn(self._play, shop)
+        self._threads = [self._thread(self._play, shop) for shop in self._storefronts]
         if self._rush:
-            self._spawn(self._play_rushes, self._rush)
-        for thread in list(self._threads):
+            self._threads.append(self._thread(self._play_rushes, self._rush))
+        for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
@@ -118,7 +117,7 @@ class Shoppers:
         """What happened until now, at one shop or at all."""
         return self.book.progress(shop)
 
-    def _spawn(self, work: Callable[..., None], *arguments: Any) -> threading.Thread:
+    def _thread(self, work: Callable[..., None], *arguments: Any) -> threading.Thread:
         def guarded() -> None:
             try:
                 work(*arguments)
@@ -127,9 +126,7 @@ class Shoppers:
                 self._crashes.append(crash)
                 self._stopped.set()
 
-        thread = threading.Thread(target=guarded, name=f"shoppers-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        return thread
+        return threading.Thread(target=guarded, name="shoppers", daemon=True)
 
     def _wait_until(self, due: float) -> bool:
         """False when the shoppers were told to stop."""
@@ -205,7 +202,7 @@ class Shoppers:
                 return
             start = threading.Barrier(len(self._storefronts) * rush.racers)
             racers = [
-                self._spawn(self._race, shop, rush, start, f"rush-{number}-{shop.code}-{racer}")
+                self._thread(self._race, shop, rush, start, f"rush-{number}-{shop.code}-{racer}")
                 for racer in range(1, rush.racers + 1)
                 for shop in self._storefronts
             ]

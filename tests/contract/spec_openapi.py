@@ -1,5 +1,6 @@
 """OpenAPI 3.0 and 3.1, and Swagger 2.0 rewritten as 3.0: paths, parameters, bodies, answers; openapi-core judges."""
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -74,7 +75,9 @@ class OpenApiSpec(Spec):
             whole["servers"] = [{"url": HOST + base}]
             # The documents of vendors are not all valid to the last word; our traffic is what is judged.
             config = Config(
-                spec_validator_cls=None, additional_properties_default_policy="forbid" if closed else "allow"
+                spec_validator_cls=None,
+                additional_properties_default_policy="forbid" if closed else "allow",
+                extra_media_type_deserializers={"application/problem+json": json.loads},
             )
             judge = OpenAPI.from_dict(whole, config=config)
             self._operations += _operations(whole, base, judge)

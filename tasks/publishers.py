@@ -1,0 +1,39 @@
+"""Several passes of the publish protocol side by side: a slow channel holds up only what is with it just now."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from adapters.wakeups import PUBLISH, Wakeups
+from tasks.publish import PublishReport, publish
+from tasks.runtime import Runtime
+from tasks.shift import beats
+
+
+def publish_together(
+    runtime: Runtime, seconds: float, every_seconds: float, *, limit: int, at_once: int
+) -> list[PublishReport]:
+    """Publish what is dirty for `seconds`: every `every_seconds`, and whenever somebody says that stock changed.
+
+    Each of `at_once` publishers claims SKUs of its own, at most `limit` a pass. Returns the passes that had
+    something to do, in the order in which they began; raises what any of the publishers raised.
+    """
+
+    def publisher(number: int) -> list[PublishReport]:
+        # A claim must tell them apart: one that hung must not finish what another has taken over since.
+        own = replace(runtime, owner=f"{runtime.owner}-{number}")
+        return _publish_alone(own, seconds, every_seconds, limit)
+
+    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="publisher") as pool:
+        done = [report for reports in pool.map(publisher, range(at_once)) for report in reports]
+    return sorted(done, key=lambda report: report.began_at)
+
+
+def _publish_alone(runtime: Runtime, seconds: float, every_seconds: float, limit: int) -> list[PublishReport]:
+    reports = []
+    with Wakeups(runtime.engine, [PUBLISH]) as wakeups:
+        for _ in beats(seconds, every_seconds, wakeups.wait):
+            while (report := publish(runtime, limit=limit)).claimed:
+                reports.append(report)
+                if report.finished < report.claimed:
+                    break  # what is left comes due later
+    return reports
