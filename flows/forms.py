@@ -23,6 +23,7 @@ ChannelCode = Annotated[
         examples=["shopify", "website"],
     ),
 ]
+Channels = Annotated[list[ChannelCode], shown("Channels", "Codes, as in channels.toml", min_length=1, max_length=100)]
 Minutes = Annotated[
     float,
     shown(

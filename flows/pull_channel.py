@@ -37,6 +37,11 @@ def pull_channel(
     rest is applied; the watermark moves only when everything up to it was read. Between two polls the orders
     that the channel tells of by webhook or queue are read at once.
     """
+    pull_shift(channel, minutes, every_seconds, approved_by)
+
+
+def pull_shift(channel: str, minutes: float, every_seconds: float, approved_by: str = "") -> None:
+    """The body of the flow, for one channel; inside a flow run."""
     logger = get_run_logger()
     rows: list[dict[str, Any]] = []
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 
-from flows.forms import ChannelCode, shown
+from flows.forms import Channels, shown
 from inventory.reconciliation import Reconciliation
 from tasks.compare import as_rows, compare_channel
 from tasks.policies import RETRIES
@@ -14,7 +14,6 @@ from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
 
-Channels = Annotated[list[ChannelCode], shown("Channels", "Which channels to compare", min_length=1, max_length=100)]
 Sku = Annotated[str, shown("SKU", "As in the ledger", min_length=1, max_length=200)]
 Skus = Annotated[list[Sku], shown("SKUs", "Only these SKUs; empty: all listings", max_length=1000)]
 StaleAfter = Annotated[

@@ -1,47 +1,69 @@
-"""The calibrated policy: plenty is mirrored, scarce is given to as many listings as the bound allows.
+"""The calibrated policy: plenty is mirrored, scarce is given to as many listings as is worth its risk.
 
-For every listing i that can be lowered, with `quantile` taken at 1 - epsilon over the others' unseen demand:
+Two things oversell. When the last unit is sold, others may sell it too before they are lowered; and a dark listing
+goes on selling what it shows. Against the first, units are kept back or fewer listings show them; against the
+second, all others give up what the dark one may plausibly sell until it is read again (the fence).
 
-    shown(i) + quantile(what the other shown listings sell unseen) + kept for dark listings <= sellable
-
-The last unit of a SKU is sold by somebody; what can go wrong then is that the others sell more than is left
-before they are lowered, and that is what the quantile bounds. A dark listing cannot be lowered, so what it may
-sell until it is likely to be read again is taken from all others. `docs/policies.md` says what that guarantees.
+Both cost sales: a unit that is not shown may stay unsold. `epsilon` is spent where it saves the most. A chance p
+of overselling is accepted up to `epsilon` anyway, and beyond it only for an expected gain of p / (SPREAD x epsilon)
+units that would otherwise not be sold before new stock comes. `docs/policies.md` says what that guarantees.
 """
 
+import os
 from collections.abc import Sequence
+from functools import lru_cache
+from math import exp, expm1, floor, log2, log1p
 from typing import TYPE_CHECKING
 
 from inventory.splitting import divide
-from inventory.unseen import Unseen, pooled, quantile
+from inventory.unseen import Unseen, quantile
 
 if TYPE_CHECKING:
     from inventory.policy import Offer
 
+SPREAD = float(os.environ.get('SP','10'))
+FSPREAD = float(os.environ.get('FS',str(SPREAD)))
+TIGHT=float(os.environ.get('TG','1'))
+USUAL_DAYS = 3.0
 
-import os
-G=float(os.environ.get('G','1')); F=float(os.environ.get('F','1'))
-def kept_for_dark(epsilon: float, offers: Sequence["Offer"], leaving_out: int = -1) -> int:
+
+def kept_for_dark(epsilon: float, offers: Sequence["Offer"], restock: float, leaving_out: int = -1) -> int:
     """The fence: what the unreachable listings may plausibly sell, never more than they can."""
+    rate = sum(one.rate for one in offers)
     kept = 0
     for place, one in enumerate(offers):
         if not one.reachable and not one.asks_first and place != leaving_out:
-            unseen = _known(one)
-            kept += min(one.exposure, quantile(unseen.lines, unseen.shape, unseen.sizes, epsilon*F))
+            kept += _fence(epsilon, one, rate, restock)
     return kept
 
 
-def counted(epsilon: float, which: int, offers: Sequence["Offer"]) -> int:
+def _fence(epsilon: float, one: "Offer", rate: float, restock: float) -> int:
+    unseen = _known(one)
+    after = max(0.0, restock - unseen.lines / one.rate) if one.rate else restock
+    kept = 0
+    while kept < one.exposure:
+        # The next unit: kept in vain if the dark listing sells no more than that, and if nobody else buys it later.
+        unsold = 1 - _reached(rate * after, (kept + 1) / unseen.sizes.mean)
+        risk = _step(FSPREAD * epsilon * unsold)
+        enough = quantile(unseen.lines, unseen.shape, unseen.sizes, risk)
+        if enough <= kept:
+            break
+        kept += max(1, (enough - kept) // 4)
+    return min(kept, one.exposure)
+
+
+def counted(epsilon: float, which: int, offers: Sequence["Offer"], restock: float) -> int:
     """What has to be kept for the others with the numbers that they show now."""
     others = [
         one
         for place, one in enumerate(offers)
         if one.reachable and _matters(one, offers[which], own=place == which)
     ]
-    kept = kept_for_dark(epsilon, offers, which)
+    kept = kept_for_dark(epsilon, offers, restock, which)
     if not others:
         return kept
-    risk = pooled([_known(one) for one in others], epsilon*G)
+    known = [_known(one) for one in others]
+    risk = quantile(sum(one.lines for one in known), known[0].shape, known[0].sizes, SPREAD * epsilon)
     if not any(one.asks_first or one.puts_back for one in others):
         risk = min(risk, sum(one.exposure for one in others))
     return kept + risk
@@ -51,7 +73,7 @@ def restless(epsilon: float, sellable: int, offers: Sequence["Offer"]) -> bool:
     """Scarce enough that the numbers depend on the hour of the day."""
     lines = sum(one.busiest_lines for one in offers if one.reachable)
     first = _known(offers[0])
-    return sellable <= quantile(lines, first.shape, first.sizes, epsilon*G)
+    return sellable <= quantile(lines, first.shape, first.sizes, epsilon)
 
 
 def _matters(one: "Offer", to: "Offer", *, own: bool) -> bool:
@@ -60,37 +82,92 @@ def _matters(one: "Offer", to: "Offer", *, own: bool) -> bool:
     return one.exposure > 0 or (one.asks_first and not to.asks_first)
 
 
-def entitled(epsilon: float, sellable: int, offers: Sequence["Offer"]) -> list[int]:
-    """Of all ways to show that keep the bound, the one that serves the most demand; first mirror, then fewer
-    listings that show all, then slices."""
-    left = max(0, sellable - kept_for_dark(epsilon, offers))
+def entitled(epsilon: float, sellable: int, offers: Sequence["Offer"], restock: float) -> list[int]:
+    """Of all ways to show the one with the most expected sales less what its risk costs."""
+    left = max(0, sellable - kept_for_dark(epsilon, offers, restock))
     places = [place for place, one in enumerate(offers) if one.reachable]
-    # Who shows something already goes first, unless another one sells half as much again: units should not wander.
-    places.sort(key=lambda place: (-offers[place].rate * (1.5 if offers[place].exposure else 1.0), place))
     shown = [left] * len(offers)
-    best = -1.0
     if left == 0 or not places:
         return shown
-    for many in range(len(places), 0, -1):
-        numbers = _mirrored(epsilon, left, offers, places[:many])
-        served = sum(_served(offers[place], units) for place, units in zip(places, numbers, strict=False))
-        if served > best + 1e-9:
-            best = served
-            _put(shown, places, numbers)
-        if all(units >= _known(offers[place]).sizes.usual for place, units in zip(places, numbers, strict=False)):
-            break
-    else:
-        numbers = divide(left, [offers[place].rate for place in places], [offers[place].exposure for place in places])
-        if sum(_served(offers[place], units) for place, units in zip(places, numbers, strict=True)) > best + 1e-9:
-            _put(shown, places, numbers)
+    # Who shows something already goes first, unless another one sells half as much again: units should not wander.
+    places.sort(key=lambda place: (-offers[place].rate * (1.5 if offers[place].exposure else 1.0), place))
+    usual = _known(offers[places[0]]).sizes.usual
+    numbers = _mirrored(epsilon*TIGHT, left, offers, places)
+    if min(numbers) >= usual:
+        _put(shown, places, numbers)
+        return shown
+    best = -1e9
+    for chosen, numbers, risk in _ways(epsilon, left, offers, places):
+        value = _value(epsilon, left, [offers[place] for place in chosen], numbers, risk, restock)
+        if value > best + 1e-9:
+            best = value
+            _put(shown, places, [])
+            _put(shown, chosen, numbers)
     return shown
+
+
+def _ways(epsilon: float, left: int, offers: Sequence["Offer"], places: list[int]):
+    for many in range(len(places), 0, -1):
+        chosen = places[:many]
+        yield chosen, [left] * many, _chance(offers, chosen)
+        yield chosen, _mirrored(epsilon, left, offers, chosen), 0.0
+    yield places, divide(left, [offers[p].rate for p in places], [offers[p].exposure for p in places]), 0.0
+
+
+def _chance(offers: Sequence["Offer"], chosen: Sequence[int]) -> float:
+    """That, when one of these has sold all, another sells something before it is lowered."""
+    unseen = [_known(offers[place]) for place in chosen]
+    lines, rate = sum(one.lines for one in unseen), sum(offers[place].rate for place in chosen) or 1.0
+    found = 0.0
+    for place, one in zip(chosen, unseen, strict=True):
+        others = lines if offers[place].puts_back else lines - one.lines
+        found += offers[place].rate / rate * -expm1(-one.shape * log1p(others / one.shape))
+    return found
+
+
+def _value(epsilon: float, left: int, chosen, numbers, risk: float, restock: float) -> float:
+    """Expected units sold until new stock comes, less the price of overselling."""
+    rate = mean = 0.0
+    for one, units in zip(chosen, numbers, strict=True):
+        sizes = _known(one).sizes
+        rate += (one.rate + 1e-6) * sizes.covered[min(units, len(sizes.covered) - 1)]
+        mean = sizes.mean
+    lines = left / mean
+    sold = _sold(rate * restock, max(lines, 1.0)) * mean
+    return sold - _reached(rate * restock, lines) * risk / (SPREAD * epsilon) * mean
+
+
+def _reached(expected: float, lines: float) -> float:
+    """The chance that at least so many lines are ordered (at least one)."""
+    return 1 - _poisson_below(round(expected, 3), max(1, round(lines)))
+
+
+def _sold(expected: float, lines: float) -> float:
+    most = max(1, round(lines))
+    return sum(1 - _poisson_below(round(expected, 3), n) for n in range(1, min(most, 30) + 1))
+
+
+@lru_cache(maxsize=100_000)
+def _poisson_below(expected: float, count: int) -> float:
+    if expected > 60 + 2 * count:
+        return 0.0
+    term = total = exp(-expected)
+    for n in range(1, min(count, 400)):
+        term *= expected / n
+        total += term
+    return min(1.0, total)
 
 
 def _mirrored(epsilon: float, left: int, offers: Sequence["Offer"], chosen: Sequence[int]) -> list[int]:
     unseen = [_known(offers[place]) for place in chosen]
     lines, shape, sizes = sum(one.lines for one in unseen), min(one.shape for one in unseen), unseen[0].sizes
     own = [0.0 if offers[place].puts_back else one.lines for place, one in zip(chosen, unseen, strict=True)]
-    return [max(0, left - quantile(lines - mine, shape, sizes, epsilon*G)) for mine in own]
+    return [max(0, left - quantile(lines - mine, shape, sizes, epsilon)) for mine in own]
+
+
+def _step(chance: float) -> float:
+    """Rounded down, so that answers can be kept."""
+    return 2.0 ** (floor(log2(max(chance, 1e-7)) * 2) / 2)
 
 
 def _put(shown: list[int], places: Sequence[int], numbers: Sequence[int]) -> None:
@@ -98,12 +175,6 @@ def _put(shown: list[int], places: Sequence[int], numbers: Sequence[int]) -> Non
         shown[place] = 0
     for place, units in zip(places, numbers, strict=False):
         shown[place] = units
-
-
-def _served(offer: "Offer", units: int) -> float:
-    """Of the units that its customers ask for in a day, those that they find when it shows so many."""
-    sizes = _known(offer).sizes
-    return (offer.rate + 1e-6) * sizes.mean * sizes.covered[min(units, len(sizes.covered) - 1)]
 
 
 def _known(offer: "Offer") -> Unseen:

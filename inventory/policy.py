@@ -14,6 +14,8 @@ from inventory import calibration
 from inventory.splitting import clearly_less, divide
 from inventory.unseen import Unseen
 
+USUAL_DAYS = calibration.USUAL_DAYS
+
 
 @dataclass(slots=True)
 class Offer:
@@ -42,10 +44,10 @@ class Policy(Protocol):
     @property
     def text(self) -> str: ...
 
-    def entitled(self, sellable: int, offers: Sequence[Offer]) -> list[int]:
+    def entitled(self, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> list[int]:
         """For each listing the number to show; of an unreachable one it is only what it would be."""
 
-    def counted(self, which: int, sellable: int, offers: Sequence[Offer]) -> int:
+    def counted(self, which: int, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> int:
         """Units to be kept for all others when listing `which` is raised."""
 
     def lowers(self, sellable: int, offers: Sequence[Offer], entitled: Sequence[int]) -> bool:
@@ -61,12 +63,12 @@ class Strict:
 
     text: str = "strict"
 
-    def entitled(self, sellable: int, offers: Sequence[Offer]) -> list[int]:
+    def entitled(self, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> list[int]:
         parts = divide(sellable, [one.share for one in offers], [one.exposure for one in offers])
         left = max(0, sellable - sum(one.exposure for one in offers))
         return [left if one.asks_first else part for one, part in zip(offers, parts, strict=True)]
 
-    def counted(self, which: int, sellable: int, offers: Sequence[Offer]) -> int:
+    def counted(self, which: int, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> int:
         return sum(one.exposure for place, one in enumerate(offers) if place != which)
 
     def lowers(self, sellable: int, offers: Sequence[Offer], entitled: Sequence[int]) -> bool:
@@ -93,15 +95,15 @@ class Calibrated:
     text: str
     epsilon: float
 
-    def entitled(self, sellable: int, offers: Sequence[Offer]) -> list[int]:
+    def entitled(self, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> list[int]:
         if any(one.unseen is None for one in offers):
             return Strict().entitled(sellable, offers)
-        return calibration.entitled(self.epsilon, sellable, offers)
+        return calibration.entitled(self.epsilon, sellable, offers, restock)
 
-    def counted(self, which: int, sellable: int, offers: Sequence[Offer]) -> int:
+    def counted(self, which: int, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> int:
         if any(one.unseen is None for one in offers):
             return Strict().counted(which, sellable, offers)
-        return calibration.counted(self.epsilon, which, offers)
+        return calibration.counted(self.epsilon, which, offers, restock)
 
     def lowers(self, sellable: int, offers: Sequence[Offer], entitled: Sequence[int]) -> bool:
         if any(one.unseen is None for one in offers):
@@ -123,12 +125,12 @@ class Habit:
     buffer: int = 0
     percent: float = 100.0
 
-    def entitled(self, sellable: int, offers: Sequence[Offer]) -> list[int]:
+    def entitled(self, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> list[int]:
         # Rounded first: 29 % of 100 is 29, not 28.999999999999996.
         shown = int(round(max(0, sellable - self.buffer) * self.percent / 100, 6))
         return [shown] * len(offers)
 
-    def counted(self, which: int, sellable: int, offers: Sequence[Offer]) -> int:
+    def counted(self, which: int, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> int:
         return 0
 
     def lowers(self, sellable: int, offers: Sequence[Offer], entitled: Sequence[int]) -> bool:
@@ -147,14 +149,14 @@ class Bounded:
     cap: int | None = None
     floor: int = 0
 
-    def entitled(self, sellable: int, offers: Sequence[Offer]) -> list[int]:
-        within = self.inner.entitled(sellable, offers)
+    def entitled(self, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> list[int]:
+        within = self.inner.entitled(sellable, offers, restock)
         if self.cap is not None:
             within = [min(one, self.cap) for one in within]
         return [one if one >= self.floor else 0 for one in within]
 
-    def counted(self, which: int, sellable: int, offers: Sequence[Offer]) -> int:
-        return self.inner.counted(which, sellable, offers)
+    def counted(self, which: int, sellable: int, offers: Sequence[Offer], restock: float = USUAL_DAYS) -> int:
+        return self.inner.counted(which, sellable, offers, restock)
 
     def lowers(self, sellable: int, offers: Sequence[Offer], entitled: Sequence[int]) -> bool:
         # A limit holds at once, whatever the policy within would leave alone.

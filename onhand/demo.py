@@ -104,13 +104,13 @@ def _trade(
     console.print("  the shops are set up and show nothing yet; the flows are started", highlight=False)
     shifts = [
         api.start("publish_availability", "all-channels", minutes=SHIFT_MINUTES, every_seconds=0.3),
-        *(api.start("pull_channel", code, channel=code, minutes=SHIFT_MINUTES, every_seconds=POLL) for code in urls),
+        api.start("pull_channels", "channels", channels=list(urls), minutes=SHIFT_MINUTES, every_seconds=POLL),
     ]
     _await_first_numbers(console, engine, api, shifts)
     storefronts = [Storefront(code, url) for code, url in urls.items()]
-    rush = Rush(skus=tuple(hottest(trace, 5)))
+    rush = Rush(skus=tuple(hottest(trace, 5)), racers=2)
     shoppers = Shoppers(storefronts, trace, seconds=options.seconds, rush=rush, timeout=5.0)
-    _open_the_shops(console, engine, shoppers, urls, options)
+    troubled = _open_the_shops(console, engine, shoppers, urls, options)
     _drain(console, engine, urls)
     checks = [
         api.start("reconcile", "quantities", channels=list(urls)),
@@ -124,7 +124,7 @@ def _trade(
         api.cancel(run)
     truth = Truth.of({code: shop_state(url) for code, url in urls.items()})
     with engine.connect() as connection:
-        lines = verdict(connection, truth, units)
+        lines = verdict(connection, truth, units, troubled)
     runs = Line("flow runs that failed", f"{len(failed)} of {len(shifts) + len(checks)}", not failed)
     return [*lines, runs]
 
@@ -135,7 +135,8 @@ def _await_first_numbers(console: Console, engine: Engine, api: PrefectApi, shif
     with console.status("the first numbers go out"):
         while time.monotonic() < end:
             with engine.connect() as connection:
-                left = connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+                # What settles after its first number is divided anew again and again; it has a number.
+                left = connection.execute(text("SELECT count(*) FROM outbox WHERE eager")).scalar_one()
                 pulled = connection.execute(text("SELECT count(*) FROM channel WHERE pulled_at IS NULL")).scalar_one()
             if not left and not pulled:
                 break
@@ -152,11 +153,11 @@ def _await_first_numbers(console: Console, engine: Engine, api: PrefectApi, shif
 
 def _open_the_shops(
     console: Console, engine: Engine, shoppers: Shoppers, urls: dict[str, str], options: Options
-) -> None:
-    """The day itself, with the Shopify shop in trouble during it."""
+) -> tuple[datetime, datetime]:
+    """The day itself, with the Shopify shop in trouble during it; returns from when until when."""
     trouble = _trouble(options.seconds)
     told = 0
-    begun = time.monotonic()
+    begun, opened = time.monotonic(), datetime.now(UTC)
     shoppers.start()
     with Live(console=console, refresh_per_second=4, transient=False) as live:
         while True:
@@ -170,27 +171,29 @@ def _open_the_shops(
             if shoppers.join(timeout=0.4):
                 break
     set_faults(urls["shopify"], [])
+    first, last = (opened + timedelta(seconds=when) for when in (trouble[0][0], trouble[-1][0]))
+    return first, last
 
 
 def _trouble(seconds: float) -> list[tuple[float, str, list[dict[str, object]]]]:
     """(when, what to say, faults from then on)"""
     return [
-        (0.15 * seconds, "shopify throttles", [{"kind": "throttle", "operation": "any", "probability": 0.3}]),
-        (0.35 * seconds, "shopify repeats itself", [{"kind": "repeat", "operation": "orders", "probability": 0.5}]),
+        (0.5 * seconds, "shopify throttles", [{"kind": "throttle", "operation": "any", "probability": 0.3}]),
+        (0.6 * seconds, "shopify repeats itself", [{"kind": "repeat", "operation": "orders", "probability": 0.5}]),
         (
-            0.5 * seconds,
+            0.7 * seconds,
             "shopify applies writes and does not answer",
             [{"kind": "timeout_after", "operation": "write", "times": 3, "delay_s": 4.0}],
         ),
         (
-            0.7 * seconds,
+            0.8 * seconds,
             "shopify shows orders late, and fails now and then",
             [
                 {"kind": "late", "operation": "orders", "delay_s": 0.8},
                 {"kind": "error_before", "operation": "any", "probability": 0.1},
             ],
         ),
-        (0.85 * seconds, "all is well again", []),
+        (0.9 * seconds, "all is well again", []),
     ]
 
 

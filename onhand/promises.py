@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -54,13 +55,19 @@ class Truth:
         return units
 
 
-def verdict(connection: Connection, truth: Truth, opening: Mapping[str, int]) -> list[Line]:
-    """Every promise, with the figure that shows whether it was kept."""
+def verdict(
+    connection: Connection,
+    truth: Truth,
+    opening: Mapping[str, int],
+    troubled: tuple[datetime, datetime] | None = None,
+) -> list[Line]:
+    """Every promise, with the figure that shows whether it was kept. `troubled`: from when until when a channel was
+    in trouble: what was placed then is measured apart."""
     return [
         *_orders(connection, truth),
         *_stock(connection, truth, opening),
         *_pushes(connection),
-        *_gaps(connection),
+        *_gaps(connection, troubled),
     ]
 
 
@@ -159,34 +166,32 @@ def _pushes(connection: Connection) -> list[Line]:
     ]
 
 
-def _gaps(connection: Connection) -> list[Line]:
+def _gaps(connection: Connection, troubled: tuple[datetime, datetime] | None) -> list[Line]:
     rows = connection.execute(
         text(
             """
             WITH gaps AS (
-                SELECT channel, synced_at IS NOT NULL AS synced, extract(epoch FROM recorded_at - placed_at) AS known,
+                SELECT coalesce(placed_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz), false)
+                           AS troubled, synced_at IS NOT NULL AS synced,
+                       extract(epoch FROM recorded_at - placed_at) AS known,
                        extract(epoch FROM synced_at - placed_at) AS gap
                 FROM reservation WHERE kind = 'order'
             )
-            SELECT channel, count(*) AS orders, count(*) FILTER (WHERE synced) AS synced,
+            SELECT troubled, count(*) AS orders, count(*) FILTER (WHERE synced) AS synced,
                    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY known) AS known,
                    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY gap) AS gap
-            FROM gaps GROUP BY GROUPING SETS ((), (channel)) ORDER BY channel NULLS FIRST
+            FROM gaps GROUP BY troubled ORDER BY troubled
             """
-        )
+        ),
+        {"first": troubled and troubled[0], "last": troubled and troubled[1]},
     ).all()
-    every = rows[0]
-    return [
-        Line(
-            "orders known to all other channels", f"{every.synced:,} of {every.orders:,}", every.synced == every.orders
-        ),
-        Line("sync gap: placed on one channel → confirmed on all others", _percentiles(every.gap)),
-        Line("  of that, until the ledger knows of it", _percentiles(every.known)),
-        *(
-            Line(f"  placed on {row.channel}", f"{_percentiles(row.gap)}; known {_percentiles(row.known)}")
-            for row in rows[1:]
-        ),
-    ]
+    orders, synced = sum(row.orders for row in rows), sum(row.synced for row in rows)
+    lines = [Line("orders known to all other channels", f"{synced:,} of {orders:,}", synced == orders)]
+    for row in rows:
+        when = "while shopify was in trouble" if row.troubled else "placed on one channel → confirmed on all others"
+        lines.append(Line(f"sync gap, {when}", f"{_percentiles(row.gap)} ({row.orders:,} orders)"))
+        lines.append(Line("  of that, until the ledger knew", _percentiles(row.known)))
+    return lines
 
 
 def _percentiles(seconds: list[float] | None) -> str:

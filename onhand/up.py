@@ -102,7 +102,7 @@ def start_shifts(stack: Stack) -> list[str]:
     try:
         return [
             api.start("publish_availability", "all-channels", minutes=left),
-            *(api.start("pull_channel", code, channel=code, minutes=left) for code in shop_urls(stack)),
+            api.start("pull_channels", "channels", channels=list(shop_urls(stack)), minutes=left),
         ]
     finally:
         api.close()

@@ -33,7 +33,6 @@ _PAUSE = {
 _HELD_AGAIN = timedelta(seconds=30)
 _CHANGED_AGAIN = timedelta(seconds=1)
 """The ledger moved between the verdict and the locks."""
-_UNREAD_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -188,7 +187,7 @@ def _finish(
     report: PublishReport,
     claims: Sequence[Claim],
     live: Mapping[int, int],
-    unread: set[str],
+    unread: Mapping[str, timedelta],
     come_back: Mapping[int, datetime],
     known_at: datetime,
 ) -> None:
@@ -214,7 +213,11 @@ def _finish(
 
 
 def _due(
-    connection: Connection, skus: Sequence[str], unread: set[str], again: Mapping[int, datetime], now: datetime
+    connection: Connection,
+    skus: Sequence[str],
+    unread: Mapping[str, timedelta],
+    again: Mapping[int, datetime],
+    now: datetime,
 ) -> dict[str, datetime]:
     """{SKU: when to come back} for those that are not done."""
     rows = connection.execute(
@@ -233,7 +236,7 @@ def _due(
         if row.unconfirmed_until is not None:
             by_sku[row.sku].append(row.unconfirmed_until)
         if row.channel in unread and row.mode == ChannelMode.LIVE:
-            by_sku[row.sku].append(now + _UNREAD_AGAIN)
+            by_sku[row.sku].append(now + unread[row.channel])
     due: dict[str, datetime] = {}
     for sold_as, times in by_sku.items():
         for sku in connected_skus(connection, [sold_as]) & set(skus):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapters.channels.protocol import Reading
 from adapters.database import in_transaction, unit_of_work
@@ -16,23 +16,37 @@ ChannelReading = tuple[list[Reading], datetime, datetime]
 """Readings, when the read started and when it ended, by our clock."""
 
 
-def read_live(runtime: Runtime, listings: Mapping[str, Mapping[str, int]]) -> tuple[dict[int, int], set[str]]:
-    """The live quantity of each listing ({channel: {ref: listing id}}), and the channels that cannot be read.
+_AGAIN = timedelta(seconds=1)
+_SILENT_AGAIN = timedelta(seconds=5)
+
+
+def read_live(
+    runtime: Runtime, listings: Mapping[str, Mapping[str, int]]
+) -> tuple[dict[int, int], dict[str, timedelta]]:
+    """The live quantity of each listing ({channel: {ref: listing id}}), and the channels that cannot be read, with
+    how long to leave each of them in peace.
 
     What was read is noted as observed. A listing that its channel does not know is an incident.
     """
     live: dict[int, int] = {}
-    unread: set[str] = set()
+    unread: dict[str, timedelta] = {}
     if not listings:
         return live, unread
     with ThreadPoolExecutor(max_workers=min(runtime.at_once, len(listings))) as pool:
         answers = pool.map(lambda code: _read_channel(runtime, code, list(listings[code])), listings)
     for code, answer in zip(listings, answers, strict=True):
         if isinstance(answer, ChannelFault):
-            unread.add(code)
+            unread[code] = _peace(answer)
         else:
             live |= _note(runtime, code, listings[code], answer)
     return live, unread
+
+
+def _peace(fault: ChannelFault) -> timedelta:
+    """A channel that refuses says so at once; one that is silent costs a time-out whenever it is asked."""
+    if fault.retry_after is not None:
+        return timedelta(seconds=min(max(fault.retry_after, 0.2), 60.0))
+    return _SILENT_AGAIN if fault.status is None else _AGAIN
 
 
 def _read_channel(runtime: Runtime, code: str, refs: list[str]) -> ChannelReading | ChannelFault:

@@ -56,12 +56,13 @@ def run(app: ASGIApp, host: str, port: int) -> int:
 def run_reservations(host: str, port: int) -> int:
     """`onhand reservations`: the channels of channels.toml that ask first and have a token."""
     from adapters.channels.registry import read_channels
-    from adapters.settings import secret, settings
+    from adapters.settings import settings
     from onhand.services.reservation_setup import open_app, tokens_from
+    from tasks.runtime import named_secret
 
     configured = settings()
     logging.basicConfig(level=configured.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    tokens = tokens_from(read_channels(configured.channels_file), secret)
+    tokens = tokens_from(read_channels(configured.channels_file), named_secret)
     console = Console()
     for code in sorted(tokens.channels):
         console.print(f"  {code} may ask at http://{host}:{port}/v1/reservations", highlight=False, soft_wrap=True)

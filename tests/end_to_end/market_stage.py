@@ -33,7 +33,11 @@ consumer_secret_env = "ONHAND_STAGE_SHOPIFY_TOKEN"
 locations = ["main"]
 """
 NAMES = {
+    "pull_channels/channels",
     "pull_channel/shopify",
+    "pull_channel/amazon",
+    "pull_channel/ebay",
+    "pull_channel/portal",
     "pull_channel/website",
     "publish_availability/all-channels",
     "expire_reservations/holds",

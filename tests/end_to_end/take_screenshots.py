@@ -49,7 +49,7 @@ def trade(market: Market, skus: list[str]) -> dict[str, str]:
 
 def photograph(page: Page, market: Market, runs: dict[str, str]) -> None:
     ui = f"{market.stack.ui_url}/v2"
-    page.open(f"{ui}/deployments", "5 Deployments", "all-channels", "website")
+    page.open(f"{ui}/deployments?limit=100", f"{len(NAMES)} Deployments", "all-channels", "website")
     keep("prefect-deployments", page.picture(620))
 
     page.open(f"{ui}/runs", "Flow runs", "reconcile-shopify-website")

@@ -53,10 +53,18 @@ def runs(market: Market) -> Runs:
     second = {
         "shopify": market.start("pull_channel/shopify", {"minutes": 0}),
         "website": market.start("pull_channel/website", {"minutes": 0}),
+        "items": market.start("import_items/items", {"items": "sku,title\nNEW-1,A new thing\n"}),
         "expire": market.start("expire_reservations/holds", {"minutes": 0}),
     }
     market.wait(second.values())
-    third = {"reconcile": market.start("reconcile/quantities", {"heal": False})}
+    both = ["shopify", "website"]
+    third = {
+        "reconcile": market.start("reconcile/quantities", {"heal": False, "channels": both}),
+        "together": market.start("pull_channels/channels", {"minutes": 0, "channels": both}),
+        "catalogue": market.start("audit_catalogue/catalogues", {"channel": "shopify"}),
+        "preview": market.start("preview_publication/dry-run", {"channel": "website"}),
+        "integrations": market.start("audit_integrations/integrations", {"channel": "shopify"}),
+    }
     market.wait(third.values())
     return {**first, **second, **third}
 
@@ -76,9 +84,27 @@ def test_all_are_deployed_and_described(market: Market) -> None:
 
 
 def test_each_deployment_completes(market: Market, runs: Runs) -> None:
-    for what in ("publish", "shopify", "website", "expire", "reconcile"):
+    for what in runs.keys() - {"stranger", "late"}:
         state = market.run(runs[what])["state"]
         assert state["type"] == "COMPLETED", f"{what}: {state['message']}"
+
+
+def test_a_schedule_starts_runs_by_itself(market: Market) -> None:
+    """Prefect's own scheduler, on the packages that are locked: it stores runs from a schedule that is active."""
+    deployment = market.prefect("GET", "/deployments/name/pull_channels/channels")
+    [schedule] = deployment["schedules"]
+    path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
+    wanted = {
+        "deployments": {"id": {"any_": [deployment["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    market.prefect("PATCH", path, {"active": True})
+    try:
+        assert until(lambda: market.prefect("POST", "/flow_runs/filter", wanted), 90, 1.0), "no run was scheduled"
+        [*planned] = market.prefect("POST", "/flow_runs/filter", wanted)
+        assert all(run["auto_scheduled"] for run in planned)
+    finally:
+        market.prefect("PATCH", path, {"active": False})
 
 
 def test_names_tell_channel_and_window(market: Market, runs: Runs) -> None:
