@@ -43,7 +43,7 @@ def released(frame: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
     if verdict.suite != NAME:
         raise ValueError(f"{verdict.suite} is not about a push; its rows that pass are `verdict.passing(frame)`")
     verdict.require_rows(frame)
-    sound = ~frame.index.isin(list(verdict.failed_rows))
+    sound = pd.Series(~frame.index.isin(list(verdict.failed_rows)), index=frame.index)
     if verdict.status in (Status.PASS, Status.PARTIAL):
         return frame.loc[sound]
     if not sound.any():
@@ -58,11 +58,9 @@ def released(frame: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:
     lowering = lowers(frame) & (frame["previous"].notna() | safe_zero(frame))
     if verdict.status is Status.ERROR:
         lowering &= frame["must_lower"]
-        going: pd.Series = lowering & sound
-        return frame.loc[going]
+        return frame.loc[lowering & sound]
     lowering &= (frame["quantity"] > 0) | frame["must_lower"] | ~under(WIPE_GUARD)
-    going = sound & (lowering | ~under())
-    return frame.loc[going]
+    return frame.loc[sound & (lowering | ~under())]
 
 
 def held(frame: pd.DataFrame, verdict: Verdict) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def replay_policies(
     margin: Margin = 0.0,
 ) -> None:
     """Replay an order history against each policy, lag and outage pattern. Leaves the table, the frontier (oversold
-    against fill) as a picture, and the figures as JSON. It reads the file and nothing else, and writes to no channel."""
+    against fill) as a picture, and the figures as JSON. It reads the file and nothing else; no channel is touched."""
     path = Path(orders) if Path(orders).is_absolute() else settings().data_dir / orders
     found = replay(
         Request(

@@ -4,15 +4,14 @@ Two things oversell. When the last unit is sold, others may sell it too before t
 goes on selling what it shows. Against the first, units are kept back or fewer listings show them; against the
 second, all others give up what the dark one may plausibly sell until it is read again (the fence).
 
-Both cost sales: a unit that is not shown may stay unsold. `epsilon` is spent where it saves the most. A chance p
-of overselling is accepted up to `epsilon` anyway, and beyond it only for an expected gain of p / (SPREAD x epsilon)
-units that would otherwise not be sold before new stock comes. `docs/policies.md` says what that guarantees.
+Both cost sales: a unit that is not shown may stay unsold. So `epsilon` is a price. A chance p that the sale of a
+last unit oversells is accepted for an expected gain of p / (RUN_OUT x epsilon) units, sold before new stock comes and
+not otherwise. The gain is at most the units at stake, so the chance is never more than that part of epsilon. The same
+for a unit that a dark listing may want, with FENCE. `docs/policies.md` says what that guarantees.
 """
 
-import os
-from collections.abc import Sequence
-from functools import lru_cache
-from math import exp, expm1, floor, log2, log1p
+from collections.abc import Iterator, Sequence
+from math import exp, expm1, floor, log1p, log2
 from typing import TYPE_CHECKING
 
 from inventory.splitting import divide
@@ -21,10 +20,18 @@ from inventory.unseen import Unseen, quantile
 if TYPE_CHECKING:
     from inventory.policy import Offer
 
-SPREAD = float(os.environ.get('SP','10'))
-FSPREAD = float(os.environ.get('FS',str(SPREAD)))
-TIGHT=float(os.environ.get('TG','1'))
+RUN_OUT = 0.4
+"""Of epsilon, at the sale of a last unit."""
+FENCE = 5.0
+"""Of epsilon, for the unit after the last that is kept for a dark listing."""
+FREE = 0.05
+"""Of epsilon: a chance that is not worth weighing."""
 USUAL_DAYS = 3.0
+"""Days for which the stock has to last when nobody knows when new stock comes."""
+SOONEST = 0.05
+"""Days: new stock that is as good as here may be late."""
+_LONG = 30
+"""Lines from which on it does not matter how many more there are."""
 
 
 def kept_for_dark(epsilon: float, offers: Sequence["Offer"], restock: float, leaving_out: int = -1) -> int:
@@ -44,7 +51,7 @@ def _fence(epsilon: float, one: "Offer", rate: float, restock: float) -> int:
     while kept < one.exposure:
         # The next unit: kept in vain if the dark listing sells no more than that, and if nobody else buys it later.
         unsold = 1 - _reached(rate * after, (kept + 1) / unseen.sizes.mean)
-        risk = _step(FSPREAD * epsilon * unsold)
+        risk = _step(FENCE * epsilon * unsold)
         enough = quantile(unseen.lines, unseen.shape, unseen.sizes, risk)
         if enough <= kept:
             break
@@ -55,15 +62,13 @@ def _fence(epsilon: float, one: "Offer", rate: float, restock: float) -> int:
 def counted(epsilon: float, which: int, offers: Sequence["Offer"], restock: float) -> int:
     """What has to be kept for the others with the numbers that they show now."""
     others = [
-        one
-        for place, one in enumerate(offers)
-        if one.reachable and _matters(one, offers[which], own=place == which)
+        one for place, one in enumerate(offers) if one.reachable and _matters(one, offers[which], own=place == which)
     ]
     kept = kept_for_dark(epsilon, offers, restock, which)
     if not others:
         return kept
     known = [_known(one) for one in others]
-    risk = quantile(sum(one.lines for one in known), known[0].shape, known[0].sizes, SPREAD * epsilon)
+    risk = quantile(sum(one.lines for one in known), known[0].shape, known[0].sizes, RUN_OUT * epsilon)
     if not any(one.asks_first or one.puts_back for one in others):
         risk = min(risk, sum(one.exposure for one in others))
     return kept + risk
@@ -92,11 +97,12 @@ def entitled(epsilon: float, sellable: int, offers: Sequence["Offer"], restock: 
     # Who shows something already goes first, unless another one sells half as much again: units should not wander.
     places.sort(key=lambda place: (-offers[place].rate * (1.5 if offers[place].exposure else 1.0), place))
     usual = _known(offers[places[0]]).sizes.usual
-    numbers = _mirrored(epsilon*TIGHT, left, offers, places)
+    numbers = _mirrored(FREE * epsilon, left, offers, places)
     if min(numbers) >= usual:
         _put(shown, places, numbers)
         return shown
-    best = -1e9
+    best = float("-inf")
+    restock = max(restock, SOONEST)
     for chosen, numbers, risk in _ways(epsilon, left, offers, places):
         value = _value(epsilon, left, [offers[place] for place in chosen], numbers, risk, restock)
         if value > best + 1e-9:
@@ -106,12 +112,16 @@ def entitled(epsilon: float, sellable: int, offers: Sequence["Offer"], restock: 
     return shown
 
 
-def _ways(epsilon: float, left: int, offers: Sequence["Offer"], places: list[int]):
+def _ways(
+    epsilon: float, left: int, offers: Sequence["Offer"], places: list[int]
+) -> Iterator[tuple[list[int], list[int], float]]:
+    """Who shows, how many, and the chance that the sale of the last unit oversells."""
     for many in range(len(places), 0, -1):
         chosen = places[:many]
         yield chosen, [left] * many, _chance(offers, chosen)
-        yield chosen, _mirrored(epsilon, left, offers, chosen), 0.0
-    yield places, divide(left, [offers[p].rate for p in places], [offers[p].exposure for p in places]), 0.0
+        yield chosen, _mirrored(FREE * epsilon, left, offers, chosen), 0.0
+    rates, exposures = [offers[place].rate for place in places], [offers[place].exposure for place in places]
+    yield places, divide(left, rates, exposures), 0.0
 
 
 def _chance(offers: Sequence["Offer"], chosen: Sequence[int]) -> float:
@@ -125,7 +135,9 @@ def _chance(offers: Sequence["Offer"], chosen: Sequence[int]) -> float:
     return found
 
 
-def _value(epsilon: float, left: int, chosen, numbers, risk: float, restock: float) -> float:
+def _value(
+    epsilon: float, left: int, chosen: Sequence["Offer"], numbers: Sequence[int], risk: float, restock: float
+) -> float:
     """Expected units sold until new stock comes, less the price of overselling."""
     rate = mean = 0.0
     for one, units in zip(chosen, numbers, strict=True):
@@ -134,25 +146,31 @@ def _value(epsilon: float, left: int, chosen, numbers, risk: float, restock: flo
         mean = sizes.mean
     lines = left / mean
     sold = _sold(rate * restock, max(lines, 1.0)) * mean
-    return sold - _reached(rate * restock, lines) * risk / (SPREAD * epsilon) * mean
+    return sold - _reached(rate * restock, lines) * risk / (RUN_OUT * epsilon) * mean
 
 
 def _reached(expected: float, lines: float) -> float:
     """The chance that at least so many lines are ordered (at least one)."""
-    return 1 - _poisson_below(round(expected, 3), max(1, round(lines)))
+    return 1 - _poisson_below(expected, max(1, round(lines)))
 
 
 def _sold(expected: float, lines: float) -> float:
-    most = max(1, round(lines))
-    return sum(1 - _poisson_below(round(expected, 3), n) for n in range(1, min(most, 30) + 1))
+    """Of so many lines' worth of stock, what is expected to be sold."""
+    term = below = exp(-expected)
+    total = 0.0
+    for n in range(1, min(max(1, round(lines)), _LONG) + 1):
+        total += 1 - below
+        term *= expected / n
+        below += term
+    return total
 
 
-@lru_cache(maxsize=100_000)
 def _poisson_below(expected: float, count: int) -> float:
+    """The chance of fewer than `count`."""
     if expected > 60 + 2 * count:
         return 0.0
     term = total = exp(-expected)
-    for n in range(1, min(count, 400)):
+    for n in range(1, min(count, 10 * _LONG)):
         term *= expected / n
         total += term
     return min(1.0, total)
@@ -167,7 +185,7 @@ def _mirrored(epsilon: float, left: int, offers: Sequence["Offer"], chosen: Sequ
 
 def _step(chance: float) -> float:
     """Rounded down, so that answers can be kept."""
-    return 2.0 ** (floor(log2(max(chance, 1e-7)) * 2) / 2)
+    return float(2.0 ** (floor(log2(max(chance, 1e-7)) * 2) / 2))
 
 
 def _put(shown: list[int], places: Sequence[int], numbers: Sequence[int]) -> None:

@@ -58,7 +58,11 @@ class Knowledge:
         """Days' worth of demand in a span of this length, at the pace of the busier of the hours that it touches."""
         if end - start > DAY // 24:
             return self.days_between(start, end)
-        hours = {start * 24 // DAY, (start + DAY // 24) * 24 // DAY} if end // (DAY // 24) != start // (DAY // 24) else {start * 24 // DAY}
+        hours = (
+            {start * 24 // DAY, (start + DAY // 24) * 24 // DAY}
+            if end // (DAY // 24) != start // (DAY // 24)
+            else {start * 24 // DAY}
+        )
         return max(self.weekday[hour // 24 % 7] * self.hours[hour % 24] for hour in hours) * (end - start) * 24 / DAY
 
     def busiest(self, span: int) -> float:
@@ -122,8 +126,8 @@ class _Learner:
         slow = 0.5 ** (1 / (2 * HALF_LIFE))
         weekday = day % 7
         # A weekday on which nothing is sold is told by its zeros.
-        self.weekday_lines[weekday] = self.weekday_lines[weekday] * 0.8 + count
-        self.weekday_days[weekday] = self.weekday_days[weekday] * 0.8 + 1
+        self.weekday_lines[weekday] = self.weekday_lines[weekday] * 0.85 + count
+        self.weekday_days[weekday] = self.weekday_days[weekday] * 0.85 + 1
         usual = self.lines.sum() / self.days if self.days else 0.0
         if count <= QUIET * usual:
             return
@@ -153,7 +157,7 @@ class _Learner:
 
     def _prior_days(self) -> float:
         known = max(1, int(self.first_seen.sum()))
-        return PRIOR_STRENGTH * known * self.days / max(self.lines.sum(), 1.0)
+        return PRIOR_STRENGTH * known * self.days / max(float(self.lines.sum()), 1.0)
 
     def _mean(self) -> Floats:
         mean: Floats = (self.lines.sum(axis=1) + PRIOR_STRENGTH) / (self.days + self._prior_days())
@@ -181,10 +185,10 @@ class _Learner:
         )
 
     def _weekdays(self) -> tuple[float, ...]:
-        """Lines of each weekday against an average trading day, drawn to 1 by two days' worth of doubt."""
+        """Lines of each weekday against an average trading day, drawn to 1 by a day's worth of doubt."""
         mean = np.divide(self.weekday_lines, self.weekday_days, out=np.zeros(7), where=self.weekday_days > 0)
         usual = mean[mean > QUIET * mean.max()].mean()
-        strength = (self.weekday_lines / usual + 2.0) / (self.weekday_days + 2.0)
+        strength = (self.weekday_lines / usual + 1.0) / (self.weekday_days + 1.0)
         return tuple(strength.tolist())
 
     def _sizes(self, day: int) -> tuple[NDArray[np.int16], tuple[Sizes, ...]]:

@@ -180,7 +180,10 @@ def note_read_back(
     above = [
         (one.sent.step, quantity)
         for one, quantity in zip(seen, quantities, strict=True)
-        if one.status is PublicationStatus.CONFIRMED and quantity > one.sent.step.quantity
+        if one.status is PublicationStatus.CONFIRMED
+        and quantity > one.sent.step.quantity
+        # What a channel that asks first shows is no promise, and it puts cancelled units back by itself.
+        and not one.sent.step.position.asks_first
     ]
     open_incidents(
         connection,

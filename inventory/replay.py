@@ -1,8 +1,9 @@
 """A seller's order history under each policy, lag and outage pattern. SKUs are independent of each other."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from math import ceil
 from multiprocessing import get_context
 
@@ -39,6 +40,7 @@ class Plan:
     writes: str = "usual"
     """`usual`: absolute for mirror, fixed and percentage, compare-and-set for the others; or one for all but strict."""
     single_units: bool = True
+    restock_known: bool = True
     processes: int = 1
 
 
@@ -119,7 +121,7 @@ def run(history: OrderHistory, plan: Plan, said: Progress = lambda what, share: 
                 for policy in plan.policies:
                     absolute = is_absolute(policy, plan.writes)
                     asks = [channel in plan.asks_first for channel in range(len(plan.shares))]
-                    setting = Setting(round(lag * 1000), plan.shares, asks, darknesses, absolute)
+                    setting = Setting(round(lag * 1000), plan.shares, asks, darknesses, absolute, plan.restock_known)
                     total, done = Tally(), 0
                     for tally in each([_Job(policy, setting, first, last) for first, last in ranges]):
                         total.add(tally)
@@ -147,7 +149,7 @@ def _ranges(history: OrderHistory) -> list[tuple[int, int]]:
     weight = np.arange(1, skus + 1) * 40 + history.bounds()[1:]
     cuts = np.searchsorted(weight, np.linspace(0, weight[-1], CHUNKS + 1)[1:-1]) if skus else np.array([], dtype=int)
     edges = sorted({0, skus, *cuts.tolist()})
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 class _crew:
@@ -180,7 +182,3 @@ def _take_stage(stage: _Stage) -> None:
 def _run(job: _Job) -> Tally:
     assert _stage is not None
     return _stage.run(job)
-
-
-def without_outages(plan: Plan) -> Plan:
-    return replace(plan, patterns=(Pattern(),))

@@ -33,8 +33,8 @@ class SkuDemand:
         return self._until_restock(moment)
 
     def _until_restock(self, moment: int) -> float:
-        import os
-        if self.known < 0 or os.environ.get('NOH'): return USUAL_DAYS
+        if self.known < 0 or not self.setting.restock_known:
+            return USUAL_DAYS
         monday = (moment // WEEK + 1) * WEEK
         return self.knowledge[self.known].days_between(moment, monday)
 
@@ -55,7 +55,7 @@ class SkuDemand:
         shape, sizes = float(known.shape[self.sku]), known.sizes[known.size_class[self.sku]]
         self.rates = [float(rate) for rate in known.rate[self.sku]]
         hour = moment * 24 // DAY
-        self.until = min(self.until, -(-(hour + 1) * DAY // 24))
+        self.until = min(self.until, (hour + 1) * (DAY // 24))
         now, usual = known.busiest_between(moment, moment + self.setting.lag), known.busiest(self.setting.lag)
         for channel, rate in enumerate(self.rates):
             # Who asks first is known at once; only our lowering of the others takes its time.

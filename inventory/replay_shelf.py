@@ -14,7 +14,7 @@ number than expected is made again from the new one, and comes to the same).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Any, Protocol
 
 from inventory.policy import Offer, Policy
 
@@ -44,6 +44,8 @@ class Setting:
     darknesses: Sequence[Darkness]
     """By start; those of one channel do not overlap."""
     absolute: bool
+    restock_known: bool = True
+    """The policy is told that stock is topped up on Mondays, as the ledger knows from what is inbound."""
 
     def in_outage(self, moment: int) -> bool:
         return any(one.start <= moment < one.end for one in self.darknesses)
@@ -78,7 +80,7 @@ class Knowing(Protocol):
     """What is known of the demand of the SKU."""
 
     def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> float:
-        """Write what is known at this moment into the offers. Returns for how many days' demand the stock has to last."""
+        """Write what is known at this moment into the offers. Returns the days of demand until new stock comes."""
 
     def first_known(self) -> int | None:
         """The moment from which something is known at all."""
@@ -113,7 +115,7 @@ class Shelf:
         ]
         self.waiting = False
         self.planned_look = 0
-        self.agenda: list[tuple[int, int, int, object]] = []
+        self.agenda: list[tuple[int, int, int, Any]] = []
         self.entries = 0
 
     def live(self, sales: Sequence[tuple[int, int, int]], top_ups: Sequence[tuple[int, int]]) -> Tally:
@@ -147,27 +149,27 @@ class Shelf:
                     self._happens()
         return self.tally
 
-    def _plan(self, moment: int, kind: int, what: object) -> None:
+    def _plan(self, moment: int, kind: int, what: Any) -> None:
         self.entries += 1
         heappush(self.agenda, (moment, kind, self.entries, what))
 
     def _happens(self) -> None:
         moment, kind, _, what = heappop(self.agenda)
         if kind == NEWS:
-            channel, units = what  # type: ignore[misc]
+            channel, units = what
             if self.dark[channel] is not None:
                 self.backlog[channel] += units
                 return
             self._read(channel, units)
             self._decide(moment)
         elif kind == ARRIVAL:
-            self._arrive(moment, what)  # type: ignore[arg-type]
+            self._arrive(moment, what)
         elif isinstance(what, Darkness):
             self._darkness(moment, what, noticed=kind == NOTICE)
         elif what is None:
             self._decide(moment)
         else:
-            self._top_up(moment, what)  # type: ignore[arg-type]
+            self._top_up(moment, what)
 
     def _top_up(self, moment: int, level: int) -> None:
         self.counter = max(self.counter, level)

@@ -105,6 +105,7 @@ def replay(
     cover_weeks: float = typer.Option(2.0, help="Stock is topped up each Monday to so many weeks of demand."),
     units: str = typer.Option("line", help="line: each line is one unit; quantity: real quantities."),
     writes: str = typer.Option("usual", help="usual, absolute or compare-and-set."),
+    restock_known: bool = typer.Option(True, help="Policies are told when stock is topped up next."),
     seed: int = typer.Option(0, help="Of everything that is drawn by chance."),
     processes: int = typer.Option(0, min=0, max=64, help="0: one a core."),
     oversell_cost: float = typer.Option(0.0, min=0, help="What an oversold unit costs you."),
@@ -117,8 +118,8 @@ def replay(
     from tasks.replay_orders import Request
 
     request = Request(
-        orders, policies, lag, outage, channels, shares, pool, split, cover_weeks, units, writes, seed, processes,
-        oversell_cost, margin,
+        orders, policies, lag, outage, channels, shares, pool, split, cover_weeks, units, writes, restock_known,
+        seed, processes, oversell_cost, margin,
     )  # fmt: skip
     raise typer.Exit(run_replay(request, to_json=json, to_html=html))
 

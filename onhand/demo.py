@@ -108,7 +108,7 @@ def _trade(
     ]
     _await_first_numbers(console, engine, api, shifts)
     storefronts = [Storefront(code, url) for code, url in urls.items()]
-    rush = Rush(skus=tuple(hottest(trace, 5)), racers=2)
+    rush = Rush(skus=tuple(hottest(trace, 5)), racers=1, attempts=3)
     shoppers = Shoppers(storefronts, trace, seconds=options.seconds, rush=rush, timeout=5.0)
     troubled = _open_the_shops(console, engine, shoppers, urls, options)
     _drain(console, engine, urls)

@@ -1,7 +1,6 @@
 """`onhand replay`: the seller's own orders against each policy, shown in the terminal and written to files."""
 
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -54,13 +53,15 @@ def _with_progress(request: Request) -> Replay:
     try:
         return replay_orders(request, say)
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _show(replay: Replay) -> None:
     console = Console()
     rows = table_rows(replay)
-    shown = [name for name in rows[0] if name != "outage" or len(set(row["outage"] for row in rows)) > 1]
+    # What is the same in every row is no news.
+    shown = [name for name in rows[0] if name not in ("lag", "outage") or len({row[name] for row in rows}) > 1]
     table = Table(box=None, pad_edge=False)
     for name in shown:
         table.add_column(name, justify="left" if name in ("policy", "outage") else "right", no_wrap=name != "outage")
@@ -77,6 +78,6 @@ def _write(path: Path, text: str) -> None:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.resolve().parent, delete=False) as file:
             file.write(text)
         Path(file.name).chmod(0o644)
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError as error:
         raise ReplayError(f"cannot write {path}: {error.strerror or 'failed'}") from error

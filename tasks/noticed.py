@@ -23,6 +23,7 @@ from inventory.outbox import mark_dirty
 from inventory.words import NoticeStatus
 from tasks.apply import AppliedEvents, apply_events
 from tasks.pull import note_fault, pull, store_page
+from tasks.read import peace
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,6 @@ PAUSES = tuple(timedelta(seconds=seconds) for seconds in (1, 3, 10, 30, 120))
 PULLS_APART = timedelta(seconds=30)
 DEAR_PULLS_APART = timedelta(minutes=3)
 """So far apart are the complete pulls that notices ask for; the scheduled ones come besides."""
-_FAULT_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -94,8 +94,7 @@ def read_noticed(runtime: Runtime, channel: str) -> NoticeReport:
         note_fault(runtime, channel, fault)
         report.fault = str(fault)
         log.warning("notices of %s wait: %s", channel, fault)
-        again = runtime.now() + max(_FAULT_AGAIN, timedelta(seconds=fault.retry_after or 0))
-        _put_off(runtime, others, again)
+        _put_off(runtime, others, runtime.now() + peace(fault))
     return report
 
 
@@ -106,7 +105,8 @@ def _look_at_listings(runtime: Runtime, report: NoticeReport, claims: Sequence[W
 
     def work(connection: Connection) -> int:
         found = listings_by_ref(connection, report.channel, {one.listing_ref for one in claims})
-        mark_dirty(connection, {listing.sku for listing in found.values()}, now=runtime.now())
+        # Mostly the echo of our own write: what was sold goes first.
+        mark_dirty(connection, {listing.sku for listing in found.values()}, now=runtime.now(), eager=False)
         notice_store.settle(connection, [one.id for one in claims], NoticeStatus.READ, now=runtime.now())
         return len(found)
 

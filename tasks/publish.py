@@ -70,8 +70,27 @@ def publish(runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAF
     again: dict[int, datetime] = {}
     for raising in (False, True):
         _phase(runtime, report, skus, live, raising, safe_after, again)
-    _finish(runtime, report, claims, live, unread, again, known_at)
+        if not raising:
+            # What follows only gives: every channel that had to hear of a sale has heard of it.
+            _note_synced(runtime, skus, unread, again, known_at)
+    _finish(runtime, report, claims, live, unread, again)
     return report
+
+
+def _note_synced(
+    runtime: Runtime,
+    skus: Sequence[str],
+    unread: Mapping[str, timedelta],
+    again: Mapping[int, datetime],
+    known_at: datetime,
+) -> None:
+    now = runtime.now()
+
+    def work(connection: Connection) -> None:
+        behind = _due(connection, skus, unread, again, now)
+        publications.note_synced(connection, [sku for sku in skus if sku not in behind], known_at=known_at, now=now)
+
+    in_transaction(runtime.engine, work)
 
 
 def _phase(
@@ -189,7 +208,6 @@ def _finish(
     live: Mapping[int, int],
     unread: Mapping[str, timedelta],
     come_back: Mapping[int, datetime],
-    known_at: datetime,
 ) -> None:
     """Done with a SKU when each of its listings shows a number that is answered for; else come back to it."""
     now = runtime.now()
@@ -205,8 +223,6 @@ def _finish(
         done = [claim for claim in claims if claim not in waiting]
         outbox.give_back(connection, waiting, owner=runtime.owner, behind=behind)
         outbox.finish(connection, done, owner=runtime.owner, now=now)
-        # What is only to be moved on from one channel to another is known to all of them.
-        publications.note_synced(connection, [sku for sku in skus if sku not in behind], known_at=known_at, now=now)
         report.finished = len(done)
 
     in_transaction(runtime.engine, work)

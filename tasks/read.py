@@ -36,14 +36,15 @@ def read_live(
         answers = pool.map(lambda code: _read_channel(runtime, code, list(listings[code])), listings)
     for code, answer in zip(listings, answers, strict=True):
         if isinstance(answer, ChannelFault):
-            unread[code] = _peace(answer)
+            unread[code] = peace(answer)
         else:
             live |= _note(runtime, code, listings[code], answer)
     return live, unread
 
 
-def _peace(fault: ChannelFault) -> timedelta:
-    """A channel that refuses says so at once; one that is silent costs a time-out whenever it is asked."""
+def peace(fault: ChannelFault) -> timedelta:
+    """How long to leave a channel alone: one that refuses says so at once, one that is silent costs a time-out
+    whenever it is asked."""
     if fault.retry_after is not None:
         return timedelta(seconds=min(max(fault.retry_after, 0.2), 60.0))
     return _SILENT_AGAIN if fault.status is None else _AGAIN

@@ -39,6 +39,7 @@ class Request:
     cover_weeks: float = 2.0
     units: str = "line"
     writes: str = "usual"
+    restock_known: bool = True
     seed: int = 0
     processes: int = 0
     """0: as many as the machine has cores."""
@@ -77,6 +78,7 @@ def replay_orders(request: Request, said: Progress = lambda what, share: None) -
         request.cover_weeks,
         request.writes,
         request.units == "line",
+        request.restock_known,
         request.processes or os.cpu_count() or 1,
     )
     found = Replay(request, read, history.days - history.first_day, len(history.skus), len(history.at))

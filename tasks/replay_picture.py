@@ -35,8 +35,11 @@ def frontier(rows: Sequence[Mapping[str, Any]]) -> str:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-opacity="0.4"/>')
         for row, (x, y) in zip(points, places, strict=True):
-            told = f"{policy}, lag {row['lag']:g} s, outage {outage}: {row['oversold_lines']} oversold lines, fill {row['fill']:.2%}"
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"><title>{escape(told)}</title></circle>')
+            told = f"{policy}, lag {row['lag']:g} s, outage {outage}: {row['oversold_lines']} oversold lines, "
+            told += f"fill {row['fill']:.2%}"
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"><title>{escape(told)}</title></circle>'
+            )
         x, y = places[0]
         anchor, beside = ("end", -9) if x > WIDTH - 200 else ("start", 9)
         parts.append(
@@ -46,7 +49,8 @@ def frontier(rows: Sequence[Mapping[str, Any]]) -> str:
     inside = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="Oversold lines against fill" font-family="system-ui, sans-serif" font-size="12">\n{inside}\n</svg>'
+        f'aria-label="Oversold lines against fill" font-family="system-ui, sans-serif" font-size="12">\n{inside}\n'
+        "</svg>"
     )
 
 

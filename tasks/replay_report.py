@@ -7,7 +7,8 @@ from typing import Any
 from tasks.replay_orders import MOST_SHOWN, Replay
 from tasks.replay_picture import frontier
 
-COLUMNS = ("policy", "lag", "outage", "oversold outside", "in outages", "units", "fill", "hidden", "API calls a line")
+COLUMNS = ("policy", "lag", "outage", "oversold", "in outages", "units", "fill", "hidden", "calls/line")
+"""`oversold`: order lines, outside the outages; `in outages`: those within; `units`: of both."""
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328}"
     "table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #d0d7de;text-align:right}"
@@ -68,9 +69,7 @@ def html_page(replay: Replay) -> str:
     """A page that needs nothing else."""
     rows = table_rows(replay)
     head = "".join(f"<th>{escape(name)}</th>" for name in rows[0]) if rows else ""
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row.values()) + "</tr>" for row in rows
-    )
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row.values()) + "</tr>" for row in rows)
     notes = "\n".join(f"<li>{escape(one)}</li>" for one in about(replay))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Replay of policies</title>'

@@ -49,6 +49,7 @@ NAMES = {
     "import_items/items",
     "import_listings/listings",
     "open_balances/opening-stock",
+    "replay_policies/order-history",
 }
 
 

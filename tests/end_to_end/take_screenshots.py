@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from browser import Page, browser  # noqa: E402
-from market_stage import Market, open_market  # noqa: E402
+from market_stage import NAMES, Market, open_market  # noqa: E402
 
 from onhand.up import some_stock  # noqa: E402
 
