@@ -21,6 +21,9 @@ import httpx
 MAX_BYTES = 32 * 1024 * 1024
 NO_CONTENT = frozenset({202, 204, 205})
 """These may be answered without a body (RFC 9110, 15.3); any other without one was cut short."""
+KEPT_ALIVE_S = 2.5
+"""An idle connection is used again within this time only. Many servers close theirs after five seconds, and a request
+that meets the closing is lost: for a write that is a doubt, and a listing that waits until the doubt is over."""
 DEADLINE_TIMEOUTS = 3
 """An answer that drips is given up after this many times the client's time-out."""
 
@@ -110,7 +113,7 @@ def make_client(
         headers={"user-agent": f"onhand/{_version()}", "accept": "application/json", **(headers or {})},
         auth=auth,
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0), pool=timeout_s),
-        limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0),
+        limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=KEPT_ALIVE_S),
         follow_redirects=False,
         trust_env=False,
         transport=transport,

@@ -20,10 +20,10 @@ from inventory.unseen import Unseen, quantile
 if TYPE_CHECKING:
     from inventory.policy import Offer
 
-RUN_OUT = 0.4
-"""Of epsilon, at the sale of a last unit."""
-FENCE = 5.0
-"""Of epsilon, for the unit after the last that is kept for a dark listing."""
+RUN_OUT = 2.0
+"""Of epsilon: the most that is accepted at the sale of a last unit."""
+FENCE = 3.5
+"""Of epsilon: the most that is accepted for the first unit that is not kept for a dark listing."""
 FREE = 0.05
 """Of epsilon: a chance that is not worth weighing."""
 USUAL_DAYS = 3.0
@@ -185,7 +185,7 @@ def _mirrored(epsilon: float, left: int, offers: Sequence["Offer"], chosen: Sequ
 
 def _step(chance: float) -> float:
     """Rounded down, so that answers can be kept."""
-    return float(2.0 ** (floor(log2(max(chance, 1e-7)) * 2) / 2))
+    return float(2.0 ** (floor(log2(max(chance, 1e-7)) * 4) / 4))
 
 
 def _put(shown: list[int], places: Sequence[int], numbers: Sequence[int]) -> None:

@@ -46,16 +46,15 @@ _CLAIM = text(
 
 _FINISH = text(
     """
-    WITH done AS (
-        SELECT * FROM unnest(CAST(:skus AS text[]), CAST(:generations AS bigint[])) AS done (sku, generation)
-    ), gone AS (
-        DELETE FROM outbox USING done
-        WHERE outbox.sku = done.sku AND outbox.generation = done.generation AND outbox.lease_owner = :owner
-        RETURNING outbox.sku
-    )
+    DELETE FROM outbox USING unnest(CAST(:skus AS text[]), CAST(:generations AS bigint[])) AS done (sku, generation)
+    WHERE outbox.sku = done.sku AND outbox.generation = done.generation AND outbox.lease_owner = :owner
+    """
+)
+
+_FREE = text(
+    """
     UPDATE outbox SET lease_until = NULL, lease_owner = NULL, dirty_at = :now
-    FROM done
-    WHERE outbox.sku = done.sku AND outbox.generation <> done.generation AND outbox.lease_owner = :owner
+    WHERE sku = ANY(:skus) AND lease_owner = :owner
     """
 )
 
@@ -89,15 +88,12 @@ def finish(connection: Connection, claims: Collection[Claim], *, owner: str, now
     """Remove what was published; what was marked again meanwhile stays, free to be claimed."""
     if claims:
         ordered = sorted(claims, key=lambda one: one.sku)
-        connection.execute(
-            _FINISH,
-            {
-                "skus": [one.sku for one in ordered],
-                "generations": [one.generation for one in ordered],
-                "owner": owner,
-                "now": now,
-            },
-        )
+        skus = [one.sku for one in ordered]
+        generations = [one.generation for one in ordered]
+        connection.execute(_FINISH, {"skus": skus, "generations": generations, "owner": owner})
+        # A statement of its own, which sees the marks that the first one waited for. In one statement with it an entry
+        # that is marked just then would be found by neither, and keep its lease until that ends.
+        connection.execute(_FREE, {"skus": skus, "owner": owner, "now": now})
 
 
 def give_back(

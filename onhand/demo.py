@@ -131,7 +131,7 @@ def _trade(
 
 def _await_first_numbers(console: Console, engine: Engine, api: PrefectApi, shifts: list[str]) -> None:
     """Until every listing has its first number, and both pulls run."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     with console.status("the first numbers go out"):
         while time.monotonic() < end:
             with engine.connect() as connection:
@@ -145,7 +145,7 @@ def _await_first_numbers(console: Console, engine: Engine, api: PrefectApi, shif
                 raise RuntimeError(f"a flow run ended before the day began: {dead[0][1]}")
             time.sleep(0.5)
         else:
-            raise RuntimeError("the first numbers were not confirmed within two minutes; see the logs of the stack")
+            raise RuntimeError("the first numbers were not confirmed within four minutes; see the logs of the stack")
     with engine.connect() as connection:
         shown = connection.execute(text("SELECT count(*) FROM listing WHERE confirmed > 0")).scalar_one()
     console.print(f"  {shown:,} listings show a confirmed number; the shops open\n", highlight=False)

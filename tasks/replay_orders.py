@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from adapters.order_history import SPLITS, HistoryReport, read_history
+from adapters.history_csv import SPLITS, HistoryReport, read_history
 from inventory.outage_pattern import parse_pattern
 from inventory.policy_text import parse_policies
 from inventory.replay import Outcome, Plan, Progress, run

@@ -132,6 +132,32 @@ def test_an_entry_marked_again_while_it_is_claimed_stays(engine: Engine) -> None
     assert [(one.sku, one.generation) for one in claim(engine, "other", minute=1)] == [("A", 2)]
 
 
+def test_a_mark_that_is_committed_while_its_entry_is_finished_leaves_it_free(engine: Engine) -> None:
+    """The finish waits for the mark's lock, and must then find the entry that it may not delete."""
+    mark(engine, "A")
+    claims = claim(engine, "w")
+    with engine.connect() as marker:
+        outbox.mark_dirty(marker, ["A"], now=at(1))
+        finishing = threading.Thread(target=finish, args=(engine, claims, "w"))
+        finishing.start()
+        finishing.join(0.3)
+        assert finishing.is_alive(), "it waits, or this test proves nothing"
+        marker.commit()
+    finishing.join(10)
+    assert [(one.sku, one.generation) for one in claim(engine, "other", minute=1)] == [("A", 2)]
+
+
+def test_what_was_sold_goes_before_what_is_only_divided_anew(engine: Engine) -> None:
+    def settled(sku: str, minute: float) -> None:
+        in_transaction(engine, lambda connection: outbox.mark_dirty(connection, [sku], now=at(minute), eager=False))
+
+    settled("SETTLED", 0)
+    settled("BOTH", 0)
+    mark(engine, "SOLD", "BOTH", minute=1)
+    assert {one.sku for one in claim(engine, "w", limit=2, minute=2)} == {"SOLD", "BOTH"}
+    assert [one.sku for one in claim(engine, "w", minute=2)] == ["SETTLED"]
+
+
 def test_a_killed_publishers_entries_come_back_and_its_late_finish_does_nothing(engine: Engine) -> None:
     mark(engine, "A")
     late = claim(engine, "killed")

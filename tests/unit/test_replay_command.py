@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import typer
 
-from adapters.order_history import read_history
+from adapters.history_csv import read_history
 from adapters.sandbox.long_trace import long_trace
 from adapters.sandbox.trace import TraceError
 from inventory.demand_model import learn
