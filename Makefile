@@ -45,8 +45,9 @@ up: $(STAMP) ## Start everything on this machine, until Ctrl-C
 doctor: $(STAMP) ## Check the installation
 	@$(BIN)/onhand doctor
 
+# Two files at a time, as there are two cores on the machine that the time limit is for. ARGS="-n 0" runs them one by one.
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## Style and types
 	@$(BIN)/ruff check .

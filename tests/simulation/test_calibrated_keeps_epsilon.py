@@ -36,7 +36,7 @@ def upper(found: int, of: int) -> float:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("epsilon", "lag"), [(0.02, 900.0), (0.05, 3600.0)])
+@pytest.mark.parametrize(("epsilon", "lag"), [(0.01, 900.0), (0.05, 3600.0)])
 def test_run_outs_oversell_no_more_often_than_epsilon(epsilon: float, lag: float) -> None:
     mirror, calibrated = added_up(f"mirror,calibrated:{epsilon}", lag, "none")
     assert calibrated.run_outs > 3_000
@@ -50,6 +50,7 @@ def test_outages_of_every_week() -> None:
     mirror, strict, calibrated = added_up("mirror,strict,calibrated:0.001", 60.0, THURSDAYS)
     assert strict.oversold_lines == 0
     assert mirror.oversold_lines > 100
-    # The target is a twentieth; what of it is chance with so few is left to the bound.
-    assert upper(calibrated.oversold_lines, mirror.oversold_lines) <= 0.12
-    assert calibrated.delivered_units >= 0.993 * calibrated.counter_units > strict.delivered_units
+    # So few can only show that it is less than a seventh. The target is a twentieth; whole generated years came to
+    # 3.2 to 5.7 % (docs/replay.md).
+    assert upper(calibrated.oversold_lines, mirror.oversold_lines) <= 1 / 7
+    assert calibrated.delivered_units > strict.delivered_units
