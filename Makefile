@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "make: $(PYTHON) cannot make environments: install its venv module (python3-venv)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked packages into $(VENV): about a minute, once ..."
-	@$(BIN)/python -m pip install --quiet --compile --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --compile --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q -j 0 onhand flows tasks inventory adapters expectations
 	@touch $@
