@@ -35,7 +35,7 @@ _CLAIM = text(
     -- Materialised: a plan that ran the subquery twice would skip what it has just taken, and take more.
     WITH picked AS MATERIALIZED (
         SELECT sku FROM outbox
-        WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now)
+        WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now) AND (eager OR NOT :eager_only)
         ORDER BY eager DESC, due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     UPDATE outbox SET lease_until = :until, lease_owner = :owner
@@ -78,9 +78,13 @@ def mark_dirty(
         connection.execute(_MARK, {"skus": sorted(set(skus)), "now": now, "due": due or now, "eager": eager})
 
 
-def claim(connection: Connection, *, owner: str, limit: int, lease: timedelta, now: datetime) -> list[Claim]:
-    """Take at most `limit` due entries that nobody else holds: whose stock changed first, each kind oldest first."""
-    rows = connection.execute(_CLAIM, {"owner": owner, "limit": limit, "until": now + lease, "now": now})
+def claim(
+    connection: Connection, *, owner: str, limit: int, lease: timedelta, now: datetime, eager_only: bool = False
+) -> list[Claim]:
+    """Take at most `limit` due entries that nobody else holds: whose stock changed first (or `eager_only` these), each
+    kind oldest first."""
+    values = {"owner": owner, "limit": limit, "until": now + lease, "now": now, "eager_only": eager_only}
+    rows = connection.execute(_CLAIM, values)
     return sorted((Claim(row.sku, row.generation, row.dirty_at) for row in rows), key=lambda one: one.dirty_at)
 
 

@@ -53,11 +53,21 @@ class PublishReport:
     """What was sent, for people."""
 
 
-def publish(runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAFE_AFTER) -> PublishReport:
-    """Publish at most `limit` dirty SKUs. Does nothing, at the cost of one statement, when there are none."""
+def publish(
+    runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAFE_AFTER, eager_only: bool = False
+) -> PublishReport:
+    """Publish at most `limit` dirty SKUs (`eager_only`: of those whose stock changed). Does nothing, at the cost of one
+    statement, when there are none."""
     report = PublishReport(runtime.now())
     with unit_of_work(runtime.engine) as connection:
-        claims = outbox.claim(connection, owner=runtime.owner, limit=limit, lease=runtime.lease, now=runtime.now())
+        claims = outbox.claim(
+            connection,
+            owner=runtime.owner,
+            limit=limit,
+            lease=runtime.lease,
+            now=runtime.now(),
+            eager_only=eager_only,
+        )
         if not claims:
             return report
         publications.abandon(connection, now=runtime.now())

@@ -14,25 +14,28 @@ def publish_together(
 ) -> list[PublishReport]:
     """Publish what is dirty for `seconds`: every `every_seconds`, and whenever somebody says that stock changed.
 
-    Each of `at_once` publishers claims SKUs of its own, at most `limit` a pass. Returns the passes that had
-    something to do, in the order in which they began; raises what any of the publishers raised.
+    Each of `at_once` publishers claims SKUs of its own, at most `limit` a pass. The first of several takes only those
+    whose stock changed, so that a sale never waits for all publishers to have done with a long redistribution.
+    Returns the passes that had something to do, in the order in which they began; raises what any publisher raised.
     """
 
     def publisher(number: int) -> list[PublishReport]:
         # A claim must tell them apart: one that hung must not finish what another has taken over since.
         own = replace(runtime, owner=f"{runtime.owner}-{number}")
-        return _publish_alone(own, seconds, every_seconds, limit)
+        return _publish_alone(own, seconds, every_seconds, limit, eager_only=at_once > 1 and number == 0)
 
     with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="publisher") as pool:
         done = [report for reports in pool.map(publisher, range(at_once)) for report in reports]
     return sorted(done, key=lambda report: report.began_at)
 
 
-def _publish_alone(runtime: Runtime, seconds: float, every_seconds: float, limit: int) -> list[PublishReport]:
+def _publish_alone(
+    runtime: Runtime, seconds: float, every_seconds: float, limit: int, *, eager_only: bool
+) -> list[PublishReport]:
     reports = []
     with Wakeups(runtime.engine, [PUBLISH]) as wakeups:
         for _ in beats(seconds, every_seconds, wakeups.wait):
-            while (report := publish(runtime, limit=limit)).claimed:
+            while (report := publish(runtime, limit=limit, eager_only=eager_only)).claimed:
                 reports.append(report)
                 if report.finished < report.claimed:
                     break  # what is left comes due later
