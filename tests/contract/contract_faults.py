@@ -12,8 +12,8 @@ from adapters.http import ChannelFault, Resolution
 from adapters.sandbox.faults import FaultKind, Operation
 from adapters.sandbox.shop import Product
 
-SHORT_S = 0.4
-LONG_S = 1.5
+SHORT_S = 1.0
+LONG_S = 3.0
 """For so long an answer hangs; the adapter gives up after SHORT_S."""
 
 READS: dict[str, tuple[Operation, Callable[[Stage, Channel], Any]]] = {

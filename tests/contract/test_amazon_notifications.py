@@ -41,9 +41,7 @@ def queue(stage: AmazonStage) -> Iterator[AmazonQueue]:
 
 
 def queue_of(stage: AmazonStage, key_id: str = CLIENT_ID) -> AmazonQueue:
-    return AmazonQueue(
-        "amazon", queue_url=f"{stage.url}{PATH}", key_id=key_id, secret_key=SecretStr(SECRET), timeout_s=2
-    )
+    return AmazonQueue("amazon", queue_url=f"{stage.url}{PATH}", key_id=key_id, secret_key=SecretStr(SECRET))
 
 
 def notices(messages: list[QueueMessage]) -> list[Notice]:

@@ -19,7 +19,7 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture
 def stage(place: Place) -> Iterator[Stage]:
-    with place.stage(orders_per_page=3, lines_per_page=2, lines_per_call=50, timeout_s=0.5) as built:
+    with place.stage(orders_per_page=3, lines_per_page=2, lines_per_call=50) as built:
         yield built
 
 

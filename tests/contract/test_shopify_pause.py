@@ -25,7 +25,7 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture
 def stage(place: Place) -> Iterator[Stage]:
-    with place.stage(orders_per_page=3, lines_per_page=2, lines_per_call=50, timeout_s=0.5) as built:
+    with place.stage(orders_per_page=3, lines_per_page=2, lines_per_call=50) as built:
         yield built
 
 
@@ -36,7 +36,7 @@ def small_shop(**locations: Any) -> Iterator[tuple[Shop, Shopify, list[str]]]:
     for sku in "ABC":
         shop.add_product(sku, f"Thing {sku}", 10)
     with serve(create_app(shop, access_token=TOKEN, **locations)) as base:
-        channel = Shopify("shop", base_url=base, access_token=SecretStr(TOKEN), location_id=LOCATION_ID, timeout_s=0.5)
+        channel = Shopify("shop", base_url=base, access_token=SecretStr(TOKEN), location_id=LOCATION_ID)
         yield shop, channel, [shop.naming.listing(number) for number in shop.products]
         channel.close()
 
@@ -117,12 +117,13 @@ def test_one_switch_stops_the_location_and_is_put_back(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ERROR_AFTER, FaultKind.TIMEOUT_AFTER, FaultKind.MALFORMED])
-def test_a_switch_whose_answer_was_lost_is_looked_at(stage: Stage, kind: FaultKind) -> None:
-    stage.fault(kind, operation="write", times=1, delay_s=1.0)
-    state = stage.channel.pause([])
-    assert state["switched_off"] is True
-    stage.channel.resume(state)
-    assert not stage.shop.closed
+def test_a_switch_whose_answer_was_lost_is_looked_at(place: Place, kind: FaultKind) -> None:
+    with place.stage(timeout_s=2.0) as stage:
+        stage.fault(kind, operation="write", times=1, delay_s=4.0)
+        state = stage.channel.pause([])
+        assert state["switched_off"] is True
+        stage.channel.resume(state)
+        assert not stage.shop.closed
 
 
 def test_a_switch_that_was_not_turned_is_a_fault(stage: Stage) -> None:

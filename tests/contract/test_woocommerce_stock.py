@@ -85,8 +85,8 @@ def test_rows_fail_singly(bench: Bench) -> None:
     ],
 )
 def test_an_answer_that_never_came_is_unknown_for_its_own_rows(bench: Bench, kind: FaultKind, applied: bool) -> None:
-    channel = bench.adapter(timeout_s=0.3)
-    bench.fault(kind, Operation.WRITE, delay_s=2.0)
+    channel = bench.adapter(timeout_s=1.0)
+    bench.fault(kind, Operation.WRITE, delay_s=3.0)
     changes = [Change(bench.ref("SKU-1"), 8, None), Change(bench.ref("SHIRT-RED"), 8, None)]
     first, second = channel.set_quantities(changes, "key")
     assert (first.status, second.status) == (ChangeStatus.UNKNOWN, ChangeStatus.DONE)

@@ -31,9 +31,9 @@ class Stage:
 
 def open_shop(code: str, url: str) -> Channel:
     if code == "shopify":
-        return Shopify(code, base_url=url, access_token=SecretStr("token"), location_id=LOCATION, timeout_s=0.5)
+        return Shopify(code, base_url=url, access_token=SecretStr("token"), location_id=LOCATION)
     keys = {"consumer_key": SecretStr("key"), "consumer_secret": SecretStr("secret")}
-    return WooCommerce(code, base_url=url, timeout_s=0.5, **keys)
+    return WooCommerce(code, base_url=url, **keys)
 
 
 @contextmanager

@@ -43,9 +43,7 @@ def market(engine: Engine, units: dict[str, int]) -> Iterator[tuple[Runtime, dic
 
     def open_channel(code: str) -> Channel:
         if code == "website":
-            return WooCommerce(
-                code, base_url=urls[code], consumer_key=SecretStr("key"), consumer_secret=secret, timeout_s=2
-            )
+            return WooCommerce(code, base_url=urls[code], consumer_key=SecretStr("key"), consumer_secret=secret)
         return Ebay(
             code,
             base_url=urls[code],
@@ -54,7 +52,6 @@ def market(engine: Engine, units: dict[str, int]) -> Iterator[tuple[Runtime, dic
             refresh_token=secret,
             marketplace_id="EBAY_US",
             memory=memory,
-            timeout_s=2,
         )
 
     with serve(apps["ebay"]) as one, serve(apps["website"]) as other:
