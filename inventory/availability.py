@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import Connection, text
 
@@ -107,6 +108,42 @@ def listing_ids(connection: Connection, skus: Collection[str]) -> dict[str, dict
     found: dict[str, dict[str, int]] = {}
     for row in rows:
         found.setdefault(row.channel, {})[row.ref] = row.id
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Selling:
+    """A listing as far as the end of a publish pass asks for it."""
+
+    listing_id: int
+    channel: str
+    mode: str
+    unconfirmed_until: datetime | None
+
+
+def listings_that_share(connection: Connection, skus: Collection[str]) -> dict[str, list[Selling]]:
+    """{SKU: all listings that sell it, or a SKU that shares a bundle with it, near or far}, for each of these SKUs."""
+    rows = connection.execute(
+        text(
+            """
+            WITH RECURSIVE connected (wanted, sku) AS (
+                SELECT sku, sku FROM unnest(CAST(:skus AS text[])) AS given (sku)
+                UNION
+                SELECT wanted,
+                       CASE WHEN part.component_sku = connected.sku THEN part.bundle_sku ELSE part.component_sku END
+                FROM connected JOIN bundle_component part ON connected.sku IN (part.component_sku, part.bundle_sku)
+            )
+            SELECT connected.wanted, listing.id, listing.channel, listing.unconfirmed_until, channel.mode
+            FROM connected
+            JOIN listing ON listing.sku = connected.sku
+            JOIN channel ON channel.code = listing.channel
+            """
+        ),
+        {"skus": sorted(set(skus))},
+    )
+    found: dict[str, list[Selling]] = {sku: [] for sku in skus}
+    for row in rows:
+        found[row.wanted].append(Selling(row.id, row.channel, row.mode, row.unconfirmed_until))
     return found
 
 

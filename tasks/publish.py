@@ -4,16 +4,15 @@ Every number is computed from the ledger at the moment it is sent; a retry is a 
 Between the plan and the wire stands a commit that counts the worst case, so this process may die anywhere.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from adapters.database import in_transaction, unit_of_work
 from inventory import outbox, publications
-from inventory.availability import connected_skus, listing_ids, load_market
+from inventory.availability import Selling, connected_skus, listing_ids, listings_that_share, load_market
 from inventory.ledger import lock_balances
 from inventory.outbox import Claim
 from inventory.publications import Outcome, Sent
@@ -78,11 +77,11 @@ def publish(
     report.unread = tuple(sorted(unread))
     skus = [claim.sku for claim in claims]
     again: dict[int, datetime] = {}
-    for raising in (False, True):
-        _phase(runtime, report, skus, live, raising, safe_after, again)
-        if not raising:
-            # What follows only gives: every channel that had to hear of a sale has heard of it.
-            _note_synced(runtime, skus, unread, again, known_at)
+    lowered = _phase(runtime, report, skus, live, False, safe_after, again)
+    # What follows only gives, or looks: every channel that had to hear of a sale has heard of it.
+    _note_synced(runtime, skus, unread, again, known_at)
+    _read_back(runtime, lowered, live)
+    _read_back(runtime, _phase(runtime, report, skus, live, True, safe_after, again), live)
     _finish(runtime, report, claims, live, unread, again)
     return report
 
@@ -97,7 +96,7 @@ def _note_synced(
     now = runtime.now()
 
     def work(connection: Connection) -> None:
-        behind = _due(connection, skus, unread, again, now)
+        behind = _due(listings_that_share(connection, skus), unread, again, now)
         publications.note_synced(connection, [sku for sku in skus if sku not in behind], known_at=known_at, now=now)
 
     in_transaction(runtime.engine, work)
@@ -111,14 +110,14 @@ def _phase(
     raising: bool,
     safe_after: timedelta,
     again: dict[int, datetime],
-) -> None:
-    """All lowerings, or all raises, that the ledger asks for now."""
+) -> list[Outcome]:
+    """All lowerings, or all raises, that the ledger asks for now; what became of those that were sent."""
     computed_at = runtime.now()
     with unit_of_work(runtime.engine) as connection:
         steps = [step for step in plan(load_market(connection, skus, live)) if step.raises is raising]
         steps, closing = to_safe_value(connection, steps, now=runtime.now(), after=safe_after)
     if not steps:
-        return
+        return []
     judged = judge(runtime, steps, computed_at=computed_at)
     report.held += len(judged.held)
     for step in judged.held:
@@ -132,10 +131,17 @@ def _phase(
         if step.position.listing_id not in going:
             again.setdefault(step.position.listing_id, runtime.now() + _CHANGED_AGAIN)
     if not sent:
-        return
+        return []
     outcomes = send(runtime, sent, key)
     _note(runtime, report, outcomes, again)
-    seen, _ = read_live(runtime, _refs(sent))
+    return outcomes
+
+
+def _read_back(runtime: Runtime, outcomes: Sequence[Outcome], live: dict[int, int]) -> None:
+    """What the channels show of the numbers that were sent, into `live` and the log."""
+    if not outcomes:
+        return
+    seen, _ = read_live(runtime, _refs([outcome.sent for outcome in outcomes]))
     live.update(seen)
     with unit_of_work(runtime.engine) as connection:
         publications.note_read_back(connection, outcomes, seen, now=runtime.now())
@@ -226,9 +232,10 @@ def _finish(
         # What this pass sent may call for more, as a lowering for whom nothing was left: the next pass does it.
         skus = [claim.sku for claim in claims]
         more = plan(load_market(connection, skus, live)) if report.sent else []
-        behind = _due(connection, skus, unread, come_back, now)
+        sharing = listings_that_share(connection, skus)
+        behind = _due(sharing, unread, come_back, now)
         again = {step.position.listing_id: now for step in more} | dict(come_back)
-        due = _due(connection, skus, unread, again, now) if more else behind
+        due = _due(sharing, unread, again, now) if more else behind
         waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
         done = [claim for claim in claims if claim not in waiting]
         outbox.give_back(connection, waiting, owner=runtime.owner, behind=behind)
@@ -239,32 +246,22 @@ def _finish(
 
 
 def _due(
-    connection: Connection,
-    skus: Sequence[str],
+    sharing: Mapping[str, Sequence[Selling]],
     unread: Mapping[str, timedelta],
     again: Mapping[int, datetime],
     now: datetime,
 ) -> dict[str, datetime]:
-    """{SKU: when to come back} for those that are not done."""
-    rows = connection.execute(
-        text(
-            """
-            SELECT listing.id, listing.sku, listing.channel, listing.unconfirmed_until, channel.mode
-            FROM listing JOIN channel ON channel.code = listing.channel WHERE listing.sku = ANY(:skus)
-            """
-        ),
-        {"skus": sorted(connected_skus(connection, skus))},
-    ).all()
-    by_sku: dict[str, list[datetime]] = defaultdict(list)
-    for row in rows:
-        if row.id in again:
-            by_sku[row.sku].append(again[row.id])
-        if row.unconfirmed_until is not None:
-            by_sku[row.sku].append(row.unconfirmed_until)
-        if row.channel in unread and row.mode == ChannelMode.LIVE:
-            by_sku[row.sku].append(now + unread[row.channel])
+    """{SKU: when to come back} for those that are not done; `sharing` are the listings that each SKU waits for."""
     due: dict[str, datetime] = {}
-    for sold_as, times in by_sku.items():
-        for sku in connected_skus(connection, [sold_as]) & set(skus):
-            due[sku] = min([*times, due.get(sku, min(times))])
+    for sku, listings in sharing.items():
+        times = []
+        for one in listings:
+            if one.listing_id in again:
+                times.append(again[one.listing_id])
+            if one.unconfirmed_until is not None:
+                times.append(one.unconfirmed_until)
+            if one.channel in unread and one.mode == ChannelMode.LIVE:
+                times.append(now + unread[one.channel])
+        if times:
+            due[sku] = min(times)
     return due
