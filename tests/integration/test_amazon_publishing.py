@@ -45,8 +45,8 @@ def amazon_and_website(engine: Engine, units: dict[str, int], apply_delay_s: flo
                 client_id="id",
                 client_secret=SecretStr("secret"),
                 refresh_token=SecretStr("refresh"),
-                apply_wait_s=0.5,
-                feed_wait_s=1,
+                apply_wait_s=20,
+                feed_wait_s=30,
             )
 
         shops = {"amazon": amazon, "website": website}
