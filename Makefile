@@ -17,7 +17,7 @@ export PIP_NO_INPUT := 1
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo up doctor test check lint format bench screenshots clean
+.PHONY: help install demo up doctor test check lint format bench forms screenshots clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ format: $(STAMP) ## Put the sources into the common form
 
 bench: $(STAMP) ## Measure, beside the floor of the same run
 	@$(BIN)/python -m benchmarks
+
+forms: $(STAMP) ## Start every deployment once from the Prefect UI, in Chromium
+	@$(BIN)/python tests/end_to_end/start_every_deployment.py
 
 screenshots: $(STAMP) ## Take the pictures of docs/images, with Chromium
 	@$(BIN)/python tests/end_to_end/take_screenshots.py

@@ -72,14 +72,21 @@ def _content(source: str, folder: Path) -> tuple[bytes, bool]:
     words = source.strip()
     if "\n" in words or not words.lower().endswith(".csv"):
         return source.encode("utf-8", "surrogatepass"), False
-    path = Path(words).expanduser()
-    path = path if path.is_absolute() else folder / path
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CsvError(f"{path.name} is larger than {MAX_BYTES // 1024**2} MB: split it")
-        return path.read_bytes(), True
-    except OSError as error:
-        raise CsvError(f"{path} cannot be read by the process that runs this: {error.strerror}") from None
+        path = Path(words).expanduser()
+        # Where a link leads counts: it must be a table, too, and no pipe that never ends.
+        path = (path if path.is_absolute() else folder / path).resolve(strict=True)
+        fits, size = path.suffix.lower() == ".csv" and path.is_file(), path.stat().st_size
+        content = path.read_bytes() if fits and size <= MAX_BYTES else b""
+    except (OSError, ValueError, RuntimeError) as error:
+        # A name that no file can have is a ValueError; a home of nobody, or a link to itself, a RuntimeError.
+        why = error.strerror if isinstance(error, OSError) else "no such path"
+        raise CsvError(f"{ascii(words)[1:-1][:300]} cannot be read by the process that runs this: {why}") from None
+    if not fits:
+        raise CsvError(f"{ascii(words)[1:-1][:300]} is no .csv file")
+    if size > MAX_BYTES:
+        raise CsvError(f"{path.name} is larger than {MAX_BYTES // 1024**2} MB: split it")
+    return content, True
 
 
 def _lines(content: bytes, from_file: bool) -> list[tuple[int, str, bool]]:

@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from inventory.health_limits import LimitError, parse_limits
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "ONHAND_"
 
@@ -59,6 +61,11 @@ class Settings(BaseSettings):
     """Connections that one process keeps at most, each way (kept, and more under load)."""
     channels_file: Path = Path("channels.toml")
     """The sales channels (see `adapters.channels.registry`); a relative path counts from the project's root."""
+    suppliers_file: Path = Path("suppliers.toml")
+    """The suppliers whose feeds are read (see `adapters.suppliers.supplier_config`); a relative path as above."""
+    policy_file: Path = Path("policy.toml")
+    """What `onhand policy` checks and brings in force, unless it is told another one; a relative path counts from the
+    project's root."""
     reservation_ttl_seconds: int = Field(default=900, ge=1, le=86400)
     """How long a hold of the reservation API lasts when its channel does not say."""
     reservation_longest_ttl_seconds: int = Field(default=3600, ge=1, le=30 * 86400)
@@ -69,8 +76,24 @@ class Settings(BaseSettings):
     """A webhook whose signed time is further away than this is refused, where the vendor signs a time."""
     notices_kept_days: float = Field(default=30, ge=1, le=3650)
     """How long a notice that was read is kept; so long a repeated message is known as one."""
+    raci_file: Path = Path("raci.toml")
+    """Who may do and approve what; a relative path counts from the project's root."""
+    approval_hours: float = Field(default=24, ge=0.01, le=24 * 30)
+    """So long a run waits for somebody to approve it; then it fails, and nothing was done."""
     slack_webhook_url: SecretStr | None = None
     """Incoming webhook for alerts. None: alerts are stored and logged only."""
+    alerts_file: Path = Path("alerts.toml")
+    """Who is told of what (see `adapters.alert_targets`); a relative path counts from the project's root. Without the
+    file `slack_webhook_url` is told of everything."""
+    runbooks_url: str | None = None
+    """Address of docs/runbooks.md as your people read it, for the links in alerts. None: its path is named."""
+    prefect_ui_url: str | None = None
+    """Address of Prefect's UI as your people reach it, for the links in alerts. None: from `prefect_api_url`."""
+    cancellation_limits: str = ""
+    """Marketplaces' limits of cancellations where they are not as `inventory.health_limits` has them, by vendor or
+    channel: amazon=2.5/7, portal=1/30 (per cent / days)."""
+    ping_url: SecretStr | None = None
+    """Called by each pass of the watchdog that went well, so that somebody outside notices when none comes."""
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -88,7 +111,7 @@ class Settings(BaseSettings):
             raise ValueError("is the root of the file system; give a folder of its own")
         return path
 
-    @field_validator("channels_file")
+    @field_validator("channels_file", "suppliers_file", "raci_file")
     @classmethod
     def _from_root(cls, value: Path) -> Path:
         path = value.expanduser()
@@ -121,7 +144,26 @@ class Settings(BaseSettings):
             raise ValueError("must end in /api, as in http://host:4200/api")
         return value.rstrip("/")
 
-    @field_validator("slack_webhook_url")
+    @field_validator("runbooks_url", "prefect_ui_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or set(value) & set(' <>|"'):
+            raise ValueError("is no URL; write https://host/path")
+        return value.rstrip("/")
+
+    @field_validator("cancellation_limits")
+    @classmethod
+    def _limits(cls, value: str) -> str:
+        try:
+            parse_limits(value)
+        except LimitError:
+            raise ValueError("names no limits; write amazon=2.5/7, portal=1/30 (per cent / days)") from None
+        return value
+
+    @field_validator("slack_webhook_url", "ping_url")
     @classmethod
     def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:

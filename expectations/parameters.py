@@ -106,6 +106,22 @@ class ListingMap(Parameters):
 
 
 @dataclass(frozen=True, slots=True)
+class CountSheet(Parameters):
+    quantity_limit: int = 1_000_000
+    """Units of one SKU at one location."""
+    outlier_factor: int = 10
+    outlier_floor: int = 100
+    max_rows: int = 200_000
+    unknown_share: float = 0.2
+    unknown_rows: int = 10
+    """Shares are judged from so many rows on."""
+    zero_share: float = 0.5
+    """Of the rows of bins that hold something by the ledger, those that may be counted as empty."""
+    skew: timedelta = timedelta(minutes=5)
+    """How far a counter's clock may be ahead of ours, or behind the making of the sheet."""
+
+
+@dataclass(frozen=True, slots=True)
 class StockBalances(Parameters):
     quantity_limit: int = 1_000_000
     """Units of one SKU at one location."""
@@ -118,3 +134,18 @@ class StockBalances(Parameters):
     compared_units: int = 20
     """The change of the whole is judged where the ledger has so many units in it."""
     zero_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSnapshot(Parameters):
+    max_age: timedelta = timedelta(hours=1)
+    """How long ago the first of the numbers may have been asked for."""
+    skew: timedelta = timedelta(seconds=5)
+    orders_age: timedelta = timedelta(minutes=30)
+    least_rows: int = 20
+    """Shares are judged from so many listings on."""
+    unanswered_share: float = 0.5
+    zero_share: float = 0.5
+    changed_share: float = 0.5
+    unusable_share: float = 0.1
+    max_rows: int = 1000

@@ -1,12 +1,33 @@
 """The registry of every rule: the single source that the gate, the masks, the tests and the docs read."""
 
-from expectations import listing_map, orders_pulled, outgoing_push, stock_balances
+from expectations import (
+    channel_snapshot,
+    count_sheet,
+    listing_map,
+    orders_pulled,
+    outgoing_push,
+    receipt_rules,
+    shipments,
+    stock_balances,
+    supplier_feed,
+)
 from expectations.rule import Action, Rule, Scope, Suite
 
 __all__ = ["RULES", "SUITES", "Action", "Rule", "Scope", "Suite", "rules_of", "suite_named"]
 
 SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (orders_pulled.SUITE, outgoing_push.SUITE, listing_map.SUITE, stock_balances.SUITE)
+    suite.name: suite
+    for suite in (
+        orders_pulled.SUITE,
+        outgoing_push.SUITE,
+        listing_map.SUITE,
+        stock_balances.SUITE,
+        count_sheet.SUITE,
+        channel_snapshot.SUITE,
+        receipt_rules.SUITE,
+        shipments.SUITE,
+        supplier_feed.SUITE,
+    )
 }
 
 RULES: tuple[Rule, ...] = tuple(rule for suite in SUITES.values() for rule in suite.rules)

@@ -53,6 +53,9 @@ AnyChannel = Annotated[
 ]
 Person = Annotated[str, shown("Your name", "Kept with the change", min_length=1, max_length=80, pattern=r"\S")]
 Reason = Annotated[str, shown("Reason", "Why; people will read it later", min_length=3, max_length=500, pattern=r"\S")]
+Sku = Annotated[str, shown("SKU", "As in the ledger, or an alias of it", min_length=1, max_length=200, pattern=r"\S")]
+Skus = Annotated[list[Sku], shown("SKUs", "As in the ledger, or aliases", max_length=5000)]
+Location = Annotated[str, shown("Location", "Its code", min_length=1, max_length=100, pattern=r"\S")]
 DryRun = Annotated[bool, shown("Dry run", "On: only show what would be written. Off: write it")]
 
 

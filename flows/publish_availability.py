@@ -25,7 +25,7 @@ def publish_for(seconds: float, every_seconds: float, limit: int, at_once: int) 
 
 @flow(name="publish_availability", flow_run_name=run_name("publish"), log_prints=False)
 def publish_availability(
-    minutes: Minutes = 0, every_seconds: EverySeconds = 0.5, limit: SkuLimit = 100, at_once: AtOnce = 2
+    minutes: Minutes = 0, every_seconds: EverySeconds = 0.5, limit: SkuLimit = 100, at_once: AtOnce = 3
 ) -> None:
     """Publish every listing whose stock changed. Safe to run beside itself: SKUs are claimed."""
     logger = get_run_logger()

@@ -1,19 +1,34 @@
-"""Ledger against channel quantities: class each difference, heal what is safe, open the rest."""
+"""The ledger against all that it can be held against: class each difference, heal what is safe, open the rest."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from prefect import flow, get_run_logger, task
 
-from flows.forms import Channels, shown
+from adapters.http import ChannelFault
+from adapters.settings import settings
+from flows.forms import Actor, Channels, csv_field, shown
 from inventory.reconciliation import Reconciliation
-from tasks.compare import as_rows, compare_channel
+from tasks.compare import Scope, compare_channel
+from tasks.compare_ledger import LedgerCompared, compare_ledger
+from tasks.compare_orders import OrdersCompared, compare_orders
+from tasks.compare_warehouse import WarehouseCompared, compare_warehouse
+from tasks.discrepancy_report import report_discrepancies
 from tasks.policies import RETRIES
 from tasks.pull import pull
+from tasks.reconcile_report import Incomplete, Reconciled, moment, week
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
 
+Scoped = Annotated[
+    Literal["full", "hot", "sample", "orders", "warehouse", "ledger", "everything"],
+    shown(
+        "Compare",
+        "Quantities of all listings (full), of those that moved, are low or sell best (hot), or of a weighted sample; "
+        "orders; a warehouse's numbers; the ledger with itself; or everything",
+    ),
+]
 Sku = Annotated[str, shown("SKU", "As in the ledger", min_length=1, max_length=200)]
 Skus = Annotated[list[Sku], shown("SKUs", "Only these SKUs; empty: all listings", max_length=1000)]
 StaleAfter = Annotated[
@@ -25,7 +40,33 @@ StaleAfter = Annotated[
         le=24 * 60,
     ),
 ]
-Heal = Annotated[bool, shown("Heal", "Publish anew what differs; off: only look and report")]
+Heal = Annotated[bool, shown("Heal", "Publish anew what differs, apply what was missed; off: only look and report")]
+Size = Annotated[int, shown("Size of the sample", "Listings of each channel", ge=1, le=100_000)]
+Seed = Annotated[int, shown("Seed of the sample", "The same seed draws the same; 0: the week's own", ge=0, le=10**9)]
+Days = Annotated[float, shown("Days of orders", "How far back orders are read once more", gt=0, le=60)]
+Snapshot = Annotated[
+    str, csv_field("Warehouse's numbers (CSV)", "sku,location,quantity or with a fourth, state", needed=False)
+]
+TakenAt = Annotated[
+    str,
+    shown(
+        "Taken at",
+        "When the warehouse's numbers were true, as 2026-11-21T06:00+01:00; without an offset UTC; empty: just now, "
+        "and of a file its own time",
+        max_length=40,
+    ),
+]
+Complete = Annotated[
+    bool, shown("Complete", "The table lists all that lies at its locations: what is not in it counts as none")
+]
+
+SoldLeft = Annotated[
+    bool,
+    shown(
+        "Sold units may have left",
+        "On: nobody tells the ledger of shipments, so a warehouse that has fewer by no more than is sold agrees",
+    ),
+]
 
 
 @task(task_run_name="pull-{channel}-before-comparing", **RETRIES)
@@ -34,32 +75,83 @@ def pull_first(channel: str) -> None:
 
 
 @task(task_run_name="compare-{channel}", **RETRIES)
-def compare_one(channel: str, stale_after: float, heal: bool, skus: list[str]) -> Reconciliation:
-    return compare_channel(runtime(), channel, stale_after=timedelta(minutes=stale_after), heal=heal, skus=skus)
+def compare_one(
+    channel: str, stale_after: float, heal: bool, skus: list[str], what: str, size: int, seed: int, approved_by: str
+) -> Reconciliation:
+    scope = Scope(what, skus, seed or week(runtime().now()), size)
+    late = timedelta(minutes=stale_after)
+    return compare_channel(runtime(), channel, stale_after=late, heal=heal, scope=scope, approved_by=approved_by)
+
+
+@task(task_run_name="compare-orders-of-{channel}", **RETRIES)
+def compare_its_orders(channel: str, days: float, heal: bool) -> OrdersCompared:
+    return compare_orders(runtime(), channel, window=timedelta(days=days), heal=heal)
+
+
+@task(task_run_name="compare-warehouse", **RETRIES)
+def compare_counts(
+    snapshot: str, taken_at: str, complete: bool, sold_left: bool, approved_by: str
+) -> WarehouseCompared:
+    folder = settings().data_dir
+    at = moment(snapshot, taken_at, folder, now=runtime().now())
+    return compare_warehouse(
+        runtime(),
+        snapshot,
+        folder=folder,
+        taken_at=at,
+        complete=complete,
+        sold_may_have_left=sold_left,
+        approved_by=approved_by,
+    )
+
+
+@task(task_run_name="compare-ledger-with-itself", **RETRIES)
+def compare_itself(heal: bool) -> LedgerCompared:
+    return compare_ledger(runtime(), heal=heal)
 
 
 @flow(name="reconcile", flow_run_name=run_name("reconcile-{channels}"), log_prints=False)
-def reconcile(channels: Channels, skus: Skus = [], heal: Heal = True, stale_after: StaleAfter = 30) -> None:  # noqa: B006
-    """Pull each channel, read every quantity it shows, and compare it with what the ledger knows of."""
-    logger = get_run_logger()
-    summary: list[dict[str, Any]] = []
-    differing: list[dict[str, object]] = []
-    for channel in channels:
-        pull_first(channel)
-        result = compare_one(channel, stale_after, heal, skus)
-        logger.info("%s: %s compared, %s differ", channel, result.compared, len(result.differing))
-        summary.append(_row(result))
-        differing += as_rows(result.differing)
-    table("reconciliation", summary, "Ledger against channel quantities")
-    table("discrepancies", differing, "Listings whose live number is not the one the ledger knows of")
-
-
-def _row(result: Reconciliation) -> dict[str, Any]:
-    return {
-        "channel": result.channel,
-        "listings": result.compared,
-        "equal": result.equal,
-        "differ": len(result.differing),
-        "unknown to the channel": len(result.missing),
-        "healed since last time": result.healed,
-    }
+def reconcile(
+    channels: Channels,
+    scope: Scoped = "full",
+    skus: Skus = [],  # noqa: B006
+    heal: Heal = True,
+    stale_after: StaleAfter = 30,
+    size: Size = 500,
+    seed: Seed = 0,
+    days: Days = 2,
+    snapshot: Snapshot = "",
+    taken_at: TakenAt = "",
+    complete: Complete = False,
+    sold_left: SoldLeft = True,
+    approved_by: Actor = "",
+) -> None:
+    """Hold the ledger against what the channels show and say, against a warehouse, and against itself. What differs is
+    classed and opened; what is safe is healed; what stays open grows more severe with age."""
+    done = Reconciled(get_run_logger())
+    for channel in channels if scope not in ("warehouse", "ledger") else ():
+        try:
+            pull_first(channel)
+        except ChannelFault as fault:
+            # Its orders are not known, so its differences are stale; that is told, and the others go on.
+            done.failed(channel, fault)
+        try:
+            if scope != "orders":
+                listings = "full" if scope == "everything" else scope
+                done.quantities.append(compare_one(channel, stale_after, heal, skus, listings, size, seed, approved_by))
+            if scope in ("orders", "everything"):
+                done.orders.append(compare_its_orders(channel, days, heal))
+        except ChannelFault as fault:
+            done.failed(channel, fault)
+    if scope == "warehouse" or (scope == "everything" and snapshot):
+        try:
+            done.warehouse = compare_counts(snapshot, taken_at, complete, sold_left, approved_by)
+        except ValueError as fault:
+            done.failed("warehouse", fault)
+    if scope in ("ledger", "everything"):
+        done.ledger = compare_itself(heal)
+    done.discrepancies = report_discrepancies(runtime())
+    for key, rows, words in done.tables():
+        table(key, rows, words)
+    if done.faults:
+        raise Incomplete(done.faults)

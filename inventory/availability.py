@@ -1,12 +1,17 @@
 """From on hand to sellable, each subtraction its own number, so that any answer can be explained."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import Connection, text
 
+from inventory.ageing import aged_units
 from inventory.catalogue import bundles, components_of, eligible_locations
+from inventory.fallback_limits import limits_now, within_limits
+from inventory.guidance import Guidance, guided, safety_of
+from inventory.promotions import Guards, guards_for, withheld_for_promotions, within_guards
 from inventory.publishing import Market, Position, Stock
 from inventory.words import ON_HAND, ChannelMode, StockState, WriteMode
 
@@ -14,7 +19,8 @@ from inventory.words import ON_HAND, ChannelMode, StockState, WriteMode
 @dataclass(frozen=True, slots=True)
 class Availability:
     """One SKU, in pieces: on hand − reserved − allocated − damaged − quarantined = available;
-    available − accuracy margin − safety stock = sellable (never below zero)."""
+    available − accuracy margin − safety stock − kept back for promotions − not confirmed for long = sellable (never
+    below zero)."""
 
     sku: str
     reserved: int = 0
@@ -25,6 +31,11 @@ class Availability:
     safety_stock: int = 0
     available_at: Mapping[str, int] = field(default_factory=dict)
     """{location: pieces}"""
+    promotions: int = 0
+    """Kept back from every channel for the time of a promotion (`inventory.promotions`)."""
+    aged_at: Mapping[str, int] = field(default_factory=dict)
+    """{location: pieces that are not shown, because nobody has confirmed for long what lies there}, where there are any
+    (`inventory.ageing`)"""
 
     @property
     def available(self) -> int:
@@ -36,20 +47,33 @@ class Availability:
 
     @property
     def withheld(self) -> int:
-        return self.accuracy_margin + self.safety_stock
+        return self.accuracy_margin + self.safety_stock + self.promotions
+
+    @property
+    def aged(self) -> int:
+        return sum(self.aged_at.values())
+
+    @property
+    def confirmed_at(self) -> dict[str, int]:
+        """Available by location, without what has aged there."""
+        return {place: units - self.aged_at.get(place, 0) for place, units in self.available_at.items()}
 
     @property
     def sellable(self) -> int:
-        return max(0, self.available - self.withheld)
+        return max(0, self.available - self.aged - self.withheld)
 
 
-def availability(connection: Connection, skus: Collection[str]) -> dict[str, Availability]:
-    """The decomposition for each of these SKUs that is in the catalogue."""
+def availability(
+    connection: Connection, skus: Collection[str], guards: Guards = MappingProxyType({})
+) -> dict[str, Availability]:
+    """The decomposition for each of these SKUs that is in the catalogue; `guards` are the promotions of the moment."""
     rows = connection.execute(
         text(
             """
-            SELECT item.sku, item.accuracy_margin, item.safety_stock, balance.location, balance.state, balance.quantity
+            SELECT item.sku, item.accuracy_margin, item.safety_stock, balance.location, balance.state, balance.quantity,
+                   health.percent
             FROM item LEFT JOIN balance ON balance.sku = item.sku AND balance.state = ANY(:states)
+            LEFT JOIN source_health AS health ON health.kind = 'location' AND health.subject = balance.location
             WHERE item.sku = ANY(:skus) ORDER BY item.sku
             """
         ),
@@ -58,11 +82,14 @@ def availability(connection: Connection, skus: Collection[str]) -> dict[str, Ava
     margins: dict[str, tuple[int, int]] = {}
     available: dict[str, dict[str, int]] = {}
     others: dict[tuple[str, str], int] = {}
+    aged: dict[str, dict[str, int]] = {}
     for row in rows:
         margins[row.sku] = (row.accuracy_margin, row.safety_stock)
         places = available.setdefault(row.sku, {})
         if row.state == StockState.AVAILABLE:
             places[row.location] = row.quantity
+            if row.percent:
+                aged.setdefault(row.sku, {})[row.location] = aged_units(row.quantity, row.percent)
         elif row.state is not None:
             others[row.sku, row.state] = others.get((row.sku, row.state), 0) + row.quantity
     return {
@@ -75,6 +102,8 @@ def availability(connection: Connection, skus: Collection[str]) -> dict[str, Ava
             accuracy_margin=margin,
             safety_stock=safety,
             available_at=available[sku],
+            promotions=withheld_for_promotions(guards, sku),
+            aged_at=aged.get(sku, {}),
         )
         for sku, (margin, safety) in margins.items()
     }
@@ -147,20 +176,23 @@ def listings_that_share(connection: Connection, skus: Collection[str]) -> dict[s
     return found
 
 
-def load_market(connection: Connection, skus: Collection[str], live: Mapping[int, int]) -> Market:
+def load_market(
+    connection: Connection, skus: Collection[str], live: Mapping[int, int], guidance: Guidance | None = None
+) -> Market:
     """Everything the planner needs about these SKUs and those they share bundles with.
 
     `live` are the numbers just read, by listing id. For a plan that is acted upon, lock the balances of
-    `connected_skus` first.
+    `connected_skus` first. `guidance`: the policies that hold (None: `strict`).
     """
     connected = connected_skus(connection, skus)
     rows = connection.execute(
         text(
             """
             SELECT listing.id, listing.channel, listing.ref, listing.sku, listing.units_per_listing, listing.cap,
-                   listing.exposure, listing.tracked, listing.unconfirmed_until, channel.share, channel.mode,
-                   channel.write_mode, channel.asks_first
-            FROM listing JOIN channel ON channel.code = listing.channel
+                   listing.exposure, listing.tracked, listing.unconfirmed_until, listing.disputed_since,
+                   channel.share, channel.mode, channel.write_mode, channel.asks_first, item.item_class,
+                   channel.code IN (SELECT channel FROM channel_pause WHERE status <> 'lifted') AS off_sale
+            FROM listing JOIN channel ON channel.code = listing.channel JOIN item ON item.sku = listing.sku
             WHERE listing.sku = ANY(:skus) ORDER BY listing.id
             """
         ),
@@ -185,10 +217,23 @@ def load_market(connection: Connection, skus: Collection[str], live: Mapping[int
             tracked=row.tracked,
             mode=row.mode,
             asks_first=row.asks_first,
+            disputed=row.disputed_since is not None,
+            units=row.units_per_listing,
         )
         for row in rows
     ]
+    if guidance is not None:
+        classes = {row.id: row.item_class for row in rows}
+        positions = guided(positions, classes, guidance)
+    off_sale = {row.id for row in rows if row.off_sale}
+    positions = [
+        replace(one, open=False, share=0.0, paused=True) if one.listing_id in off_sale else one for one in positions
+    ]
     parts = {sku for position in positions for sku in position.components}
-    found = availability(connection, parts | set(connected))
-    stock = {sku: Stock(found[sku].available_at, found[sku].withheld) for sku in found}
-    return Market(stock, positions)
+    guards = guidance.guards if guidance is not None else guards_for(connection, connected, None)
+    found = availability(connection, parts | set(connected), guards)
+    safety = safety_of(positions)
+    stock = {sku: Stock(one.confirmed_at, one.withheld + safety.get(sku, 0)) for sku, one in found.items()}
+    positions = within_guards(positions, stock, guards) if guards else positions
+    limits = limits_now(connection, parts)
+    return Market(stock, within_limits(positions, stock, limits) if limits else positions)

@@ -63,13 +63,21 @@ def advance_watermark(connection: Connection, code: str, newest: datetime | None
     `newest`: the latest change in it, by the channel's clock; None when there was none. The watermark moves
     by what the channel itself said, never by our clock alone: the channel's may be behind. It never goes
     back, and never beyond the start of the pull: an order from a clock that runs ahead must not hide those
-    after it.
+    after it. The interval of the pulls is kept beside it (`inventory.darkness`).
     """
     connection.execute(
         text(
             """
             UPDATE channel
             SET pulled_at = greatest(pulled_at, CAST(:started AS timestamptz)),
+                -- Up by half at most and down by a tenth: one long gap does not hide the next. At first nobody knows
+                -- how regular the pulls will be: five minutes are supposed.
+                pulls_every = CASE WHEN pulled_at IS NULL OR pulled_at >= CAST(:started AS timestamptz) THEN pulls_every
+                    ELSE (SELECT CASE WHEN pulls_every IS NULL THEN greatest(passed, 300)
+                                      WHEN passed > pulls_every THEN least(passed, pulls_every * 1.5)
+                                      ELSE greatest(passed, pulls_every * 0.9) END
+                          FROM (SELECT extract(epoch FROM CAST(:started AS timestamptz) - pulled_at)::float8 AS passed)
+                               AS gap) END,
                 watermark = greatest(watermark, CAST(:newest AS timestamptz))
             WHERE code = :code
             """

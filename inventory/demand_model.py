@@ -31,6 +31,8 @@ SIZE_WEEKS = 16
 """The sizes of this many weeks are learnt from,"""
 SIZE_DAYS = 28
 """and anew after so many days; at the beginning whenever the history has doubled."""
+OTHER_PACE = 1.2
+"""Hours that differ by less than this are taken to be alike when numbers are to be looked at again."""
 QUIET = 0.1
 """A day with fewer lines than this share of a usual one is no trading day: a holiday, a closed weekday."""
 
@@ -63,7 +65,17 @@ class Knowledge:
             if end // (DAY // 24) != start // (DAY // 24)
             else {start * 24 // DAY}
         )
-        return max(self.weekday[hour // 24 % 7] * self.hours[hour % 24] for hour in hours) * (end - start) * 24 / DAY
+        return max(self._pace(hour) for hour in hours) * (end - start) * 24 / DAY
+
+    def next_pace(self, hour: int) -> int:
+        """The next hour (counted from a Monday) that is clearly busier or quieter than this one."""
+        now, later = self._pace(hour), hour + 1
+        while later < hour + 24 and now / OTHER_PACE < self._pace(later) < now * OTHER_PACE:
+            later += 1
+        return later
+
+    def _pace(self, hour: int) -> float:
+        return self.weekday[hour // 24 % 7] * self.hours[hour % 24]
 
     def busiest(self, span: int) -> float:
         """The most days' worth of demand that a span of this length can have."""
@@ -97,6 +109,16 @@ def learn(
         learner.see(day)
         said((day - history.first_day + 1) / max(1, history.days - history.first_day))
     return found
+
+
+def learn_up_to_now(history: OrderHistory) -> Knowledge | None:
+    """What is known at the end of the history; None where there is no order."""
+    if not len(history.at):
+        return None
+    learner = _Learner(history, sized=True)
+    for day in range(history.first_day, history.days):
+        learner.see(day)
+    return learner.knowledge(history.days)
 
 
 class _Learner:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, text
 
 from inventory.availability import Availability, availability, connected_skus, load_market
 from inventory.catalogue import bundles, eligible_locations
+from inventory.guidance import read_guidance
+from inventory.promotions import guards_for
 from inventory.skus import normalise
 from inventory.suspicion import Suspect, suspects
 from inventory.words import ON_HAND
@@ -63,6 +65,18 @@ class ListingState:
     slice: int
     room: int
     cap: int | None
+    policy: str
+    """Version of the policy in force, and what holds for this listing by it."""
+    kept: int
+    """Pieces that its policy keeps for all others when it is raised."""
+    lag: float | None
+    """Seconds for which its channel may sell unseen, where its policy asks for that."""
+    unseen_lines: float | None
+    """Order lines that it is expected to sell in that time."""
+    dark: bool
+    """Its channel is not read: nothing is written to it."""
+    off_sale: str = ""
+    """Who has paused its channel, and why: nothing is written to it, and it has no share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +184,17 @@ def explain(connection: Connection, sku: str, now: datetime, *, last: int = 10) 
 
     Raises `UnknownSku`.
     """
-    found, title = _resolve(connection, sku)
+    found, title = resolve(connection, sku)
     connected = sorted(connected_skus(connection, [found]))
     components = bundles(connection, [found]).get(found, {})
     holders = _holders(connection, found, now)
-    listings = _listings(connection, found)
+    listings = _listings(connection, found, now)
     return Explanation(
         asked=sku,
         sku=found,
         title=title,
         at=now,
-        availability=availability(connection, [found])[found],
+        availability=availability(connection, [found], guards_for(connection, [found], now))[found],
         locations=_places(connection, found),
         components=components,
         bundles=tuple(one for one in connected if one != found and one not in components),
@@ -205,8 +219,8 @@ def explain(connection: Connection, sku: str, now: datetime, *, last: int = 10) 
     )
 
 
-def _resolve(connection: Connection, asked: str) -> tuple[str, str]:
-    """(SKU, title): as written, by alias as written, or by the normal form of either."""
+def resolve(connection: Connection, asked: str) -> tuple[str, str]:
+    """(SKU, title): as written, by alias as written, or by the normal form of either. Raises `UnknownSku`."""
     row = connection.execute(
         text(
             """
@@ -247,14 +261,19 @@ def _places(connection: Connection, sku: str) -> list[PlaceStock]:
     ]
 
 
-def _listings(connection: Connection, sku: str) -> list[ListingState]:
-    market = load_market(connection, [sku], {})
+def _listings(connection: Connection, sku: str, now: datetime) -> list[ListingState]:
+    market = load_market(connection, [sku], {}, read_guidance(connection, [sku], now=now))
     positions = {one.listing_id: one for one in market.positions if one.sku == sku or sku in one.components}
-    slices = market.slices()
+    slices, rooms = market.slices(), {number: market.room(one) for number, one in positions.items()}
     rows = connection.execute(
         text(
             """
-            SELECT listing.*, channel.mode FROM listing JOIN channel ON channel.code = listing.channel
+            SELECT listing.*, channel.mode,
+                   (SELECT string_agg(pause.owner || ' (' || pause.actor || ': ' || pause.reason || ')', ', '
+                                      ORDER BY pause.id)
+                    FROM channel_pause AS pause
+                    WHERE pause.channel = listing.channel AND pause.status <> 'lifted') AS off_sale
+            FROM listing JOIN channel ON channel.code = listing.channel
             WHERE listing.id = ANY(:ids) ORDER BY listing.channel, listing.ref
             """
         ),
@@ -269,9 +288,14 @@ def _listings(connection: Connection, sku: str) -> list[ListingState]:
             observed=row.observed, observed_at=row.observed_at, tracked=row.tracked,
             exposure=row.exposure, settling=row.settling, settling_since=row.settling_since,
             in_doubt_until=row.unconfirmed_until, held_since=row.held_since,
-            slice=slices[row.id], room=market.room(positions[row.id]).units, cap=row.cap,
+            slice=slices[row.id], room=rooms[row.id].units, cap=positions[row.id].cap,
+            policy=positions[row.id].policy_version,
+            kept=rooms[row.id].others, lag=demand.lag if demand else None,
+            unseen_lines=demand.unseen.lines if demand else None, dark=positions[row.id].dark,
+            off_sale=row.off_sale or "",
         )
         for row in rows
+        for demand in [positions[row.id].demand]
     ]  # fmt: skip
 
 

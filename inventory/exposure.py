@@ -15,6 +15,7 @@ For every listing `listing.exposure` is an upper bound of that, in listing units
 - A bound that is waiting to settle is not replaced by a later observation: reads that come faster than
   pulls would postpone it for ever.
 
+- Of a channel that a switch has taken off sale, what it shows counts as zero from the confirmation on.
 - A channel that asks for a hold before each sale (`asks_first`) is promised nothing by what it shows: its
   listings have no exposure, and what it may sell is what is free beside the exposure of the others.
 
@@ -72,18 +73,28 @@ _OBSERVE = text(
                       AS seen (id, quantity, tracked)
     ), rows AS MATERIALIZED (
         SELECT * FROM listing WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
+    ), dark AS (
+        -- Switched off as a whole since before the read: what it shows is not on sale (see `inventory.pauses`).
+        -- Locked, so that it is seen as it is when the listings are: the switch may be turned back just now.
+        SELECT channel FROM channel_pause
+        WHERE status = 'paused' AND by_switch AND confirmed_at <= :read_started FOR SHARE
+    ), on_sale AS (
+        SELECT rows.id, CASE WHEN rows.channel IN (SELECT channel FROM dark) THEN 0 ELSE greatest(seen.quantity, 0) END
+                        AS quantity
+        FROM rows JOIN seen USING (id)
     ), locked AS (
-        SELECT rows.id, channel.asks_first, coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
+        SELECT rows.id, on_sale.quantity, channel.asks_first,
+               coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
                NOT channel.asks_first AND (
                    coalesce(rows.unconfirmed_until <= :read_started, false)
-                   OR (rows.unconfirmed_until IS NULL AND rows.settling IS NULL AND seen.quantity < rows.exposure)
+                   OR (rows.unconfirmed_until IS NULL AND rows.settling IS NULL AND on_sale.quantity < rows.exposure)
                ) AS news
-        FROM rows JOIN seen USING (id) JOIN channel ON channel.code = rows.channel
+        FROM rows JOIN on_sale USING (id) JOIN channel ON channel.code = rows.channel
     )
     UPDATE listing
     SET observed = seen.quantity, observed_at = :read_ended, tracked = seen.tracked,
-        exposure = CASE WHEN locked.asks_first THEN 0 ELSE greatest(listing.exposure, seen.quantity, 0) END,
-        settling = CASE WHEN locked.news THEN greatest(seen.quantity, 0)
+        exposure = CASE WHEN locked.asks_first THEN 0 ELSE greatest(listing.exposure, locked.quantity) END,
+        settling = CASE WHEN locked.news THEN locked.quantity
                         WHEN NOT locked.asks_first THEN listing.settling END,
         settling_since = CASE WHEN locked.news THEN :read_ended ELSE listing.settling_since END,
         unconfirmed_until = CASE WHEN locked.doubt THEN listing.unconfirmed_until END

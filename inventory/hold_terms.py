@@ -244,15 +244,24 @@ def _end_live(
         put_back(shelf, set(ending), Cause("release", MovementReason.RELEASE, "onhand", now))
     if ending:
         end_reservations(connection, ending, status, now=now)
+    if status is ReservationStatus.SHIPPED:
+        connection.execute(_ALL_SENT, {"holders": list(ending)})
     write_shelf(connection, shelf, now=now)
     mark_dirty(connection, {move.sku for move in shelf.moves}, now=now)
 
 
+_ALL_SENT = text("UPDATE order_line SET shipped = quantity - reversed + sent_back WHERE holder = ANY(:holders)")
+
+
 def _send(shelf: Shelf, holders: Collection[str], now: datetime) -> None:
-    """Reserved → shipped. The lines keep what was sent, so that a return can be matched to it."""
+    """Reserved or allocated → shipped. The lines keep what was sent, so that a return can be matched to it."""
     for (holder, sku), lines in sorted(shelf.lines.items()):
         if holder in holders:
             cause = Cause(f"ship:{holder}", MovementReason.SHIPMENT, "onhand", now, holder)
+            routed = replace(cause, key=f"{cause.key}:routed")
             for location, line in sorted(lines.items()):
-                if line.held:
-                    shelf.note(cause, sku, location, StockState.RESERVED, StockState.SHIPPED, line.held)
+                for why, state in ((cause, StockState.RESERVED), (routed, StockState.ALLOCATED)):
+                    units = shelf.take_off(holder, sku, location, state, line.held)
+                    if units:
+                        shelf.line(holder, sku, location).sent += units
+                        shelf.note(why, sku, location, state, StockState.SHIPPED, units)

@@ -7,9 +7,11 @@ half a recipe would sell what is not there.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
+from inventory.item_costs import cost_of
 from inventory.naming import Naming
 from inventory.setup import add_bundle
 from inventory.skus import fault_of, is_non_stock, normalise
@@ -37,17 +39,23 @@ class ItemRow:
     safety_stock: int | None
     accuracy_margin: int | None
     """None: as it is, for a new item 0."""
+    item_class: str = ""
+    """Empty: as it is, for a new item none."""
+    unit_cost: Decimal | None = None
+    """None: as it is, for a new item unknown."""
 
 
 def check_items(rows: Iterable[Row], names: Naming) -> tuple[list[ItemRow], list[Refused]]:
-    """Columns sku, title and if wanted safety_stock, accuracy_margin. A SKU is stored in its normal form, or as the
-    ledger spells it already."""
+    """Columns sku, title and if wanted safety_stock, accuracy_margin, item_class, unit_cost. A SKU is stored in its
+    normal form, or as the ledger spells it already."""
     given = list(rows)
     times = Counter(normalise(cells["sku"]) for _, cells in given)
     good, refused = [], []
     for number, cells in given:
         code = cells["sku"]
         margins = [_units(cells.get(name, "")) for name in ("safety_stock", "accuracy_margin")]
+        written = cells.get("unit_cost", "")
+        cost = cost_of(written) if written else None
         known = names.resolve(code).sku
         reason = (
             (f"the SKU {fault}" if (fault := fault_of(code)) else "")
@@ -55,13 +63,16 @@ def check_items(rows: Iterable[Row], names: Naming) -> tuple[list[ItemRow], list
             or ("the same SKU comes twice in the file" if times[normalise(code)] > 1 else "")
             or ("it is an alias of another SKU already" if known and normalise(known) != normalise(code) else "")
             or ("safety_stock and accuracy_margin are whole numbers, 0 or more" if None in margins else "")
+            or ("the unit_cost is written as 12.50: no currency, no thousands" if written and cost is None else "")
             or ("the title is longer than 255 characters" if len(cells["title"]) > 255 else "")
+            or ("the item_class is longer than 80 characters" if len(cells.get("item_class", "")) > 80 else "")
         )
         if reason:
             refused.append(Refused(number, code, reason))
         else:
             stock, margin = (units if units != -1 else None for units in margins)
-            good.append(ItemRow(known or normalise(code), cells["title"], stock, margin))
+            item_class = cells.get("item_class", "").strip()
+            good.append(ItemRow(known or normalise(code), cells["title"], stock, margin, item_class, cost))
     return good, refused
 
 
@@ -75,10 +86,10 @@ def _units(written: str) -> int | None:
 
 _ITEMS = text(
     """
-    INSERT INTO item (sku, title, safety_stock, accuracy_margin)
-    SELECT sku, title, coalesce(safety, 0), coalesce(margin, 0)
-    FROM unnest(CAST(:skus AS text[]), CAST(:titles AS text[]), CAST(:safety AS int[]), CAST(:margins AS int[]))
-         AS given (sku, title, safety, margin)
+    INSERT INTO item (sku, title, safety_stock, accuracy_margin, item_class)
+    SELECT sku, title, coalesce(safety, 0), coalesce(margin, 0), class
+    FROM unnest(CAST(:skus AS text[]), CAST(:titles AS text[]), CAST(:safety AS int[]), CAST(:margins AS int[]),
+                CAST(:classes AS text[])) AS given (sku, title, safety, margin, class)
     ORDER BY sku
     ON CONFLICT (sku) DO NOTHING
     """
@@ -87,9 +98,10 @@ _UPDATE = text(
     """
     UPDATE item SET title = CASE WHEN given.title = '' THEN item.title ELSE given.title END,
            safety_stock = coalesce(given.safety, item.safety_stock),
-           accuracy_margin = coalesce(given.margin, item.accuracy_margin)
-    FROM unnest(CAST(:skus AS text[]), CAST(:titles AS text[]), CAST(:safety AS int[]), CAST(:margins AS int[]))
-         AS given (sku, title, safety, margin)
+           accuracy_margin = coalesce(given.margin, item.accuracy_margin),
+           item_class = CASE WHEN given.class = '' THEN item.item_class ELSE given.class END
+    FROM unnest(CAST(:skus AS text[]), CAST(:titles AS text[]), CAST(:safety AS int[]), CAST(:margins AS int[]),
+                CAST(:classes AS text[])) AS given (sku, title, safety, margin, class)
     WHERE item.sku = given.sku
     """
 )
@@ -103,6 +115,7 @@ def write_items(connection: Connection, rows: Sequence[ItemRow]) -> set[str]:
             "titles": [row.title for row in rows],
             "safety": [row.safety_stock for row in rows],
             "margins": [row.accuracy_margin for row in rows],
+            "classes": [row.item_class for row in rows],
         }
         connection.execute(_ITEMS, values)
         connection.execute(_UPDATE, values)

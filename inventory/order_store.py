@@ -36,7 +36,14 @@ class OrderLineState:
     components: dict[str, int]
     quantity: int
     reversed: int
+    shipped: int = 0
+    sent_back: int = 0
     changed: bool = False
+
+    @property
+    def open(self) -> int:
+        """Listing units that are neither sent nor reversed: what the order still holds, or waits for."""
+        return self.quantity - (self.reversed - self.sent_back) - self.shipped
 
 
 @dataclass(slots=True)
@@ -69,11 +76,13 @@ _HEADERS = text(
 
 _LINES = text(
     """
-    INSERT INTO order_line (holder, line_id, listing_id, sku, components, quantity, reversed)
+    INSERT INTO order_line (holder, line_id, listing_id, sku, components, quantity, reversed, shipped, sent_back)
     SELECT * FROM unnest(CAST(:holders AS text[]), CAST(:line_ids AS text[]), CAST(:listing_ids AS bigint[]),
                          CAST(:skus AS text[]), CAST(:components AS jsonb[]), CAST(:quantities AS int[]),
-                         CAST(:reversed AS int[]))
-    ON CONFLICT (holder, line_id) DO UPDATE SET quantity = EXCLUDED.quantity, reversed = EXCLUDED.reversed
+                         CAST(:reversed AS int[]), CAST(:shipped AS int[]), CAST(:sent_back AS int[]))
+    ON CONFLICT (holder, line_id) DO UPDATE
+    SET quantity = EXCLUDED.quantity, reversed = EXCLUDED.reversed, shipped = EXCLUDED.shipped,
+        sent_back = EXCLUDED.sent_back
     """
 )
 
@@ -115,7 +124,7 @@ def order_lines(connection: Connection, holders: Collection[str]) -> dict[tuple[
         return {}
     rows = connection.execute(
         text(
-            "SELECT holder, line_id, listing_id, sku, components, quantity, reversed "
+            "SELECT holder, line_id, listing_id, sku, components, quantity, reversed, shipped, sent_back "
             "FROM order_line WHERE holder = ANY(:holders)"
         ),
         {"holders": sorted(holders)},
@@ -161,6 +170,8 @@ def write_order_lines(connection: Connection, lines: Sequence[OrderLineState]) -
             "components": [json.dumps(line.components) for line in lines],
             "quantities": [line.quantity for line in lines],
             "reversed": [line.reversed for line in lines],
+            "shipped": [line.shipped for line in lines],
+            "sent_back": [line.sent_back for line in lines],
         }
         connection.execute(_LINES, columns)
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from inventory import order_store as store
 from inventory.catalogue import ListingKey, bundles, components_of, eligible_locations, listings_by_ref
 from inventory.exposure import note_sales
+from inventory.fulfilled import name_not_sent, send_told, subject
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.ledger import plan_by_key
 from inventory.order_store import Header, OrderLineState, ReversalState
@@ -31,8 +32,9 @@ from inventory.reservation_store import (
     write_shelf,
 )
 from inventory.reservations import holder_of
-from inventory.reversals import destination
+from inventory.returns import absorb, absorbable
 from inventory.shelf import Cause, Shelf
+from inventory.shipping import reverse
 from inventory.words import (
     IncidentKind,
     MovementReason,
@@ -40,7 +42,6 @@ from inventory.words import (
     ReversalKind,
     ReversalReason,
     Severity,
-    StockState,
 )
 
 
@@ -75,6 +76,8 @@ class Sale:
     reversals: tuple[SaleReversal, ...] = ()
     hold: str | None = None
     """Key of the hold that the channel asked for before it sold: its units become the order's."""
+    fulfilled: tuple[tuple[str, int], ...] = ()
+    """(line id, listing units that have left so far, those included that came back), where the channel tells."""
 
 
 @dataclass(slots=True)
@@ -110,9 +113,10 @@ def _newest(sales: Iterable[Sale]) -> dict[str, Sale]:
         older = merged.get(sale.order_id, sale)
         lines = {line.line_id: line for line in (*older.lines, *sale.lines)}
         reversals = {one.reversal_id: one for one in (*older.reversals, *sale.reversals)}
+        fulfilled = tuple((dict(older.fulfilled) | dict(sale.fulfilled)).items())
         merged[sale.order_id] = Sale(
             sale.order_id, sale.placed_at, sale.updated_at, tuple(lines.values()), tuple(reversals.values()),
-            sale.hold or older.hold,
+            sale.hold or older.hold, fulfilled,
         )  # fmt: skip
     return merged
 
@@ -136,8 +140,13 @@ class _Page:
         self.lines: dict[tuple[str, str], OrderLineState] = {}
         self.reversals: list[ReversalState] = []
         self.demands: list[_Demand] = []
+        self.sent: dict[tuple[str, str], int] = {}
+        """(holder, line id) → what the channel says has left of it."""
         self.sold: dict[int, int] = defaultdict(int)
         self.put_back: dict[int, int] = defaultdict(int)
+        self.returned: dict[tuple[str, str], int] = {}
+        """(holder, SKU) → units that parcels have brought back before the channel told of it."""
+        self.absorbed: dict[tuple[str, str], int] = defaultdict(int)
         self.incidents: dict[tuple[IncidentKind, str], NewIncident] = {}
 
     def apply(self) -> Applied:
@@ -146,7 +155,8 @@ class _Page:
         plan_by_key(self.connection)
         self._read()
         self._collect()
-        if not self.demands and not self.reversals and not self.holds:
+        if not (self.demands or self.reversals or self.holds or self._left()):
+            self._name_what_left()
             return self.result
         shelf = self._lock()
         self._decide(shelf)
@@ -185,7 +195,13 @@ class _Page:
                     self._add(demand, holder, line.line_id, more)
             if demand:
                 self.demands.append(demand)
+            told = {(holder, line_id): units for line_id, units in sale.fulfilled}
+            self.sent |= {key: units for key, units in told.items() if key in self.lines}
         self._collect_reversals()
+
+    def _left(self) -> list[OrderLineState]:
+        """Lines of which more has left, as their channel says, than the ledger has posted."""
+        return [self.lines[key] for key, told in sorted(self.sent.items()) if told > self.lines[key].shipped]
 
     def _more_of(
         self,
@@ -241,29 +257,50 @@ class _Page:
         waiting = store.waiting_reversals(self.connection, self.channel, self.sales)
         self.reversals = [one for one in offered if one.reversal_id not in seen]
         self.reversals += [one for one in waiting if (one.holder, one.line_id) in self.lines]
+        self.returned = absorbable(self.connection, {one.holder for one in self.reversals})
 
     def _lock(self) -> Shelf:
         skus = {sku for demand in self.demands for sku in demand.pieces}
         for one in self.reversals:
             line = self.lines.get((one.holder, one.line_id))
             skus |= set(line.components) if line else set()
+        skus |= {sku for line in self._left() for sku in line.components}
         skus |= held_skus(self.connection, self.holds)
         known = [holder for holder, header in self.headers.items() if not header.fresh] + sorted(self.holds)
         return lock_shelf(self.connection, skus, eligible_locations(self.connection), now=self.now, holders=known)
 
     def _decide(self, shelf: Shelf) -> None:
-        steps: list[tuple[datetime, int, str, _Demand | ReversalState]] = []
+        steps: list[tuple[datetime, int, str, _Demand | ReversalState | OrderLineState]] = []
         steps += [(one.at, 0, one.holder, one) for one in self.demands]
         sold_at = {one.holder: one.at for one in self.demands}
+        for line in self._left():
+            # Before the order's reversals: what is reversed of what has left did not lie on the shelf.
+            placed = sold_at.get(line.holder, self.sales[line.holder].placed_at)
+            steps.append((placed, 1, subject(line), line))
         for one in self.reversals:
             # A reversal never comes before its own sale, whatever the channel's clock says.
-            steps.append((max(one.occurred_at, sold_at.get(one.holder, one.occurred_at)), 1, one.reversal_id, one))
+            steps.append((max(one.occurred_at, sold_at.get(one.holder, one.occurred_at)), 2, one.reversal_id, one))
         for _, _, _, step in sorted(steps, key=lambda one: one[:3]):
             if isinstance(step, _Demand):
                 self._sell(shelf, step)
+            elif isinstance(step, OrderLineState):
+                self._send(shelf, step)
             else:
                 self._reverse(shelf, step)
         self._end_holds(shelf)
+        for line in self._left():
+            # Units that were sold short may have been covered meanwhile.
+            self._send(shelf, line)
+        self._name_what_left()
+
+    def _send(self, shelf: Shelf, line: OrderLineState) -> None:
+        told, seen = self.sent[line.holder, line.line_id], self.sales[line.holder].updated_at
+        send_told(shelf, self.channel, line, told, seen=seen, at=min(seen, self.now))
+
+    def _name_what_left(self) -> None:
+        told = [(self.lines[key], units) for key, units in self.sent.items()]
+        named = name_not_sent(self.connection, self.channel, told, now=self.now)
+        self.incidents |= {(one.kind, one.subject): one for one in named}
 
     def _sell(self, shelf: Shelf, demand: _Demand) -> None:
         placed_at = self.sales[demand.holder].placed_at
@@ -304,10 +341,6 @@ class _Page:
         if applied > 0:
             self._put_back(shelf, one, line, applied)
         one.applied += applied
-        if one.lowers:
-            line.quantity -= applied
-        else:
-            line.reversed += applied
         line.changed = line.changed or applied > 0
         one.status = "applied" if one.applied == one.quantity else "excess"
         if one.status == "excess":
@@ -318,8 +351,6 @@ class _Page:
             )  # fmt: skip
 
     def _put_back(self, shelf: Shelf, one: ReversalState, line: OrderLineState, units: int) -> None:
-        to_state = destination(one.kind, one.reason, one.restocked)
-        shipped = self.headers[one.holder].status == ReservationStatus.SHIPPED
         reason = MovementReason.CANCELLATION if one.kind is ReversalKind.CANCELLATION else MovementReason.RETURN
         cause = Cause(
             f"reversal:{self.channel}:{one.reversal_id}:{one.applied}",
@@ -328,12 +359,11 @@ class _Page:
             one.occurred_at,
             one.holder,
         )
+        moved, told = reverse(shelf, line, one, units, cause, self.returned)
+        self.result.units_returned += moved
         for sku, pieces in sorted(line.components.items()):
             self.result.skus.add(sku)
-            if shipped and not (one.kind is ReversalKind.RETURN or one.restocked):
-                continue  # money was refunded, the goods are with the customer
-            from_state = StockState.SHIPPED if shipped else StockState.RESERVED
-            self.result.units_returned += shelf.give_back(one.holder, sku, pieces * units, to_state, cause, from_state)
+            self.absorbed[one.holder, sku] += told.get(sku, 0)
             if one.reason is ReversalReason.INVENTORY:
                 self._incident(
                     IncidentKind.UNIT_NOT_FOUND, Severity.CRITICAL, sku,
@@ -351,6 +381,7 @@ class _Page:
     def _write(self, shelf: Shelf) -> None:
         store.write_order_lines(self.connection, [line for line in self.lines.values() if line.changed])
         store.write_reversals(self.connection, self.channel, self.reversals, now=self.now)
+        absorb(self.connection, self.absorbed)
         write_shelf(self.connection, shelf, now=self.now)
         if matched := [f"{one.holder}/{one.line_id}" for one in self.reversals if one.status != "unmatched"]:
             resolve_incidents(self.connection, IncidentKind.UNMATCHED_REVERSAL, matched, now=self.now)

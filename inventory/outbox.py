@@ -38,7 +38,8 @@ _CLAIM = text(
         WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now) AND (eager OR NOT :eager_only)
         ORDER BY eager DESC, due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    UPDATE outbox SET lease_until = :until, lease_owner = :owner
+    -- From here on `eager` tells whether stock changed once more. What a killed publisher leaves is less urgent, not lost.
+    UPDATE outbox SET lease_until = :until, lease_owner = :owner, eager = false
     FROM picked WHERE outbox.sku = picked.sku
     RETURNING outbox.sku, outbox.generation, outbox.dirty_at
     """
@@ -61,7 +62,7 @@ _FREE = text(
 _RETURN = text(
     """
     UPDATE outbox SET lease_until = NULL, lease_owner = NULL,
-           eager = back.eager OR (outbox.eager AND outbox.generation <> back.generation),
+           eager = back.eager OR outbox.eager,
            due_at = CASE WHEN outbox.generation = back.generation THEN back.due ELSE outbox.due_at END
     FROM unnest(CAST(:skus AS text[]), CAST(:generations AS bigint[]), CAST(:dues AS timestamptz[]),
                 CAST(:eagers AS bool[])) AS back (sku, generation, due, eager)
@@ -86,6 +87,14 @@ def claim(
     values = {"owner": owner, "limit": limit, "until": now + lease, "now": now, "eager_only": eager_only}
     rows = connection.execute(_CLAIM, values)
     return sorted((Claim(row.sku, row.generation, row.dirty_at) for row in rows), key=lambda one: one.dirty_at)
+
+
+def sold_again(connection: Connection, claims: Collection[Claim]) -> set[str]:
+    """Of these claims, the SKUs whose stock changed since they were claimed."""
+    rows = connection.execute(
+        text("SELECT sku FROM outbox WHERE sku = ANY(:skus) AND eager"), {"skus": [one.sku for one in claims]}
+    )
+    return {row.sku for row in rows}
 
 
 def finish(connection: Connection, claims: Collection[Claim], *, owner: str, now: datetime) -> None:

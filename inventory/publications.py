@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from inventory.exposure import Answered, Sending, answered, grow
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
-from inventory.publishing import POLICY_VERSION, Step
+from inventory.positions import Step
 from inventory.words import IncidentKind, PublicationStatus, Severity
 
 
@@ -40,12 +40,12 @@ _INSERT = text(
     """
     INSERT INTO publication (listing_id, channel, sku, quantity, expected, growth, status, inputs, policy_version,
                              gate_run_id, key, reason, sent_at)
-    SELECT listing_id, channel, sku, quantity, expected, growth, 'sent', inputs, :policy_version,
+    SELECT listing_id, channel, sku, quantity, expected, growth, 'sent', inputs, policy_version,
            gate_run_id, :key, '', :now
     FROM unnest(CAST(:listing_ids AS bigint[]), CAST(:channels AS text[]), CAST(:skus AS text[]),
                 CAST(:quantities AS int[]), CAST(:expected AS int[]), CAST(:growths AS int[]),
-                CAST(:inputs AS jsonb[]), CAST(:gate_run_ids AS bigint[]))
-         AS given (listing_id, channel, sku, quantity, expected, growth, inputs, gate_run_id)
+                CAST(:inputs AS jsonb[]), CAST(:gate_run_ids AS bigint[]), CAST(:policy_versions AS text[]))
+         AS given (listing_id, channel, sku, quantity, expected, growth, inputs, gate_run_id, policy_version)
     RETURNING id, listing_id
     """
 )
@@ -77,7 +77,7 @@ def begin(
             "growths": [step.growth for step in steps],
             "inputs": [json.dumps(explained(step)) for step in steps],
             "gate_run_ids": [gate_runs.get(one.channel) for one in positions],
-            "policy_version": POLICY_VERSION,
+            "policy_versions": [one.policy_version for one in positions],
             "key": key,
             "now": now,
         },
@@ -92,6 +92,16 @@ def begin(
 def explained(step: Step) -> dict[str, Any]:
     """The inputs of a number, to be stored beside it."""
     position = step.position
+    terms, demand = position.terms, position.demand
+    said = {
+        "floor": terms.floor or None,
+        "safety": terms.safety or None,
+        "share": terms.share,
+        "lag": round(demand.lag, 1) if demand else None,
+        "order_lines_a_day": round(demand.rate, 3) if demand else None,
+        "unseen_lines": round(demand.unseen.lines, 4) if demand else None,
+        "policy": None if position.is_strict else terms.policy.text,
+    }
     return {
         "live": position.live,
         "exposure": position.exposure,
@@ -101,7 +111,7 @@ def explained(step: Step) -> dict[str, Any]:
         "room": step.room.units,
         "cap": position.cap,
         "components": dict(position.components),
-    }
+    } | {name: value for name, value in said.items() if value is not None}
 
 
 def end(connection: Connection, outcomes: Sequence[Outcome], *, now: datetime) -> None:

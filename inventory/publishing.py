@@ -1,4 +1,5 @@
-"""What each listing may show: the strict policy, as pure functions over one consistent view.
+"""What each listing may show, as pure functions over one consistent view: the strict policy here, the others as
+`inventory.steering` asks them.
 
 A *blind* channel sells what it shows and tells afterwards. So the stock is split. The sum of all exposures
 never exceeds what is sellable (`room`), each listing is entitled to a slice by its channel's share (`slices`),
@@ -10,86 +11,17 @@ pool: each of them shows all that the blind ones leave, and the pool's part is t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from inventory.splitting import apportion, clearly_less, ideal_parts
-
-POLICY_VERSION = "strict/2"
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """One listing at the moment of planning. Quantities are listing units."""
-
-    listing_id: int
-    channel: str
-    ref: str
-    sku: str
-    components: Mapping[str, int]
-    """{SKU: pieces in one listing unit}"""
-    locations: frozenset[str]
-    share: float
-    exposure: int | None
-    live: int | None
-    """The number the channel shows, just read. None: could not be read."""
-    compare_and_set: bool
-    open: bool = True
-    """The channel is live, stock is tracked, and no write is in doubt: it may be written to."""
-    cap: int | None = None
-    tracked: bool = True
-    mode: str = "live"
-    asks_first: bool = False
-    """It asks for a hold before each sale: its exposure is 0, and what it shows is what the pool has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """Sellable pieces of one SKU: available by location, less `withheld` from their sum."""
-
-    available: Mapping[str, int]
-    withheld: int = 0
-
-    def sellable(self, locations: Iterable[str]) -> int:
-        return max(0, sum(self.available.get(place, 0) for place in locations) - self.withheld)
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """The tightest bound on one listing. `units` listing units may be added; negative: it is not backed."""
-
-    units: int
-    sellable: int
-    others: int
-    pieces: int = 1
-    """Pieces in one listing unit, of the SKU that is the tightest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A number to send to one listing."""
-
-    position: Position
-    quantity: int
-    growth: int
-    """Listing units by which the exposure grows when it is sent."""
-    fall: int
-    """Listing units by which the exposure falls when the channel says that it is applied."""
-    raises: bool
-    must_lower: bool
-    slice: int
-    room: Room
-
-    @property
-    def ceiling(self) -> int:
-        """The largest quantity that keeps the bound; a lowering is within it by nature."""
-        assert self.position.exposure is not None and self.position.live is not None
-        if not self.raises:
-            return max(self.quantity, self.room.units)
-        if self.position.asks_first or not self.position.compare_and_set:
-            return self.room.units
-        return self.room.units + max(self.position.live, 0)
+from inventory.positions import POLICY_VERSION as POLICY_VERSION
+from inventory.positions import Position as Position
+from inventory.positions import Room as Room
+from inventory.positions import Step as Step
+from inventory.positions import Stock as Stock
+from inventory.splitting import apportion, clearly_less, ideal_parts, within
+from inventory.steering import Steering, Target, steered
 
 
 @dataclass(slots=True)
@@ -101,6 +33,9 @@ class Market:
     by_sku: dict[str, list[Position]] = field(init=False)
     granted: dict[int, int] = field(init=False)
     """{listing id: listing units by which the plan has let its exposure grow}"""
+    mixed: bool = field(init=False)
+    """Some of the listings are under another policy than strict."""
+    steering: Steering = field(init=False)
 
     def __post_init__(self) -> None:
         self.granted = {}
@@ -108,10 +43,20 @@ class Market:
         for position in self.positions:
             for sku in position.components:
                 self.by_sku[sku].append(position)
+        self.mixed = any(not one.is_strict for one in self.positions)
+        self.steering = Steering(self, self._strict_slices() if self.mixed else {})
+
+    def target(self, position: Position) -> Target:
+        """Of a listing whose policy is not strict."""
+        return self.steering.target(position)
 
     def room(self, position: Position) -> Room:
         """How far this listing's exposure may grow while Σ exposure ≤ sellable holds, for every component
-        and for every set of locations that some of the listings are confined to (Hall's condition)."""
+        and for every set of locations that some of the listings are confined to (Hall's condition); of one whose
+        policy is not strict, as far as that policy lets it."""
+        if self.mixed and not position.is_strict:
+            found = self.target(position)
+            return Room(found.free, found.sellable, found.kept, found.pieces)
         rooms = [self._room(position, sku, pieces) for sku, pieces in position.components.items()]
         return min(rooms, key=lambda one: one.units, default=Room(0, 0, 0))
 
@@ -125,17 +70,38 @@ class Market:
             inside = [one for one in listings if one.locations <= places]
             if any(one.exposure is None for one in inside):
                 return Room(min(0, -(position.exposure or 0)), sellable, sellable, pieces)
-            taken = sum(self._exposure(one) * one.components[sku] for one in inside)
-            room = Room((sellable - taken) // pieces, sellable, taken - self._exposure(position) * pieces, pieces)
+            split = [one for one in inside if one.is_strict] if self.mixed else inside
+            taken = sum(self.exposure(one) * one.components[sku] for one in split)
+            if self.mixed:
+                taken += self.steering.taken(sku, places)
+            room = Room((sellable - taken) // pieces, sellable, taken - self.exposure(position) * pieces, pieces)
             if tightest is None or room.units < tightest.units:
                 tightest = room
         return tightest or Room(0, 0, 0)
 
-    def _exposure(self, position: Position) -> int:
+    def restless(self) -> set[str]:
+        """SKUs whose numbers depend on the hour of the day, and are to be looked at again in the next."""
+        return {
+            sku
+            for one in self.positions
+            if not one.is_strict and self.target(one).restless
+            for sku in (one.sku, *one.components)
+        }
+
+    def exposure(self, position: Position) -> int:
+        """With what the plan has let it grow by so far."""
         return (position.exposure or 0) + self.granted.get(position.listing_id, 0)
 
     def slices(self) -> dict[int, int]:
-        """What each listing is entitled to, by share; the sum of all is never more than is sellable."""
+        """What each listing is entitled to, in listing units: of the strict ones by share, and the sum of all is never
+        more than is sellable; of the others as their policy says."""
+        entitled = self._strict_slices()
+        for one in self.positions if self.mixed else ():
+            if not one.is_strict:
+                entitled[one.listing_id] = self.target(one).entitled
+        return entitled
+
+    def _strict_slices(self) -> dict[int, int]:
         pieces: dict[tuple[int, str], int] = defaultdict(int)
         due: dict[tuple[int, str], float] = defaultdict(float)
         for sku, stock in self.stock.items():
@@ -144,15 +110,25 @@ class Market:
                 owed = [due[one.listing_id, sku] - pieces[one.listing_id, sku] for one in eligible]
                 kept = [(one.exposure or 0) * one.components[sku] - pieces[one.listing_id, sku] for one in eligible]
                 ideal = ideal_parts(units, _weights(eligible))
-                parts = apportion(units, ideal, owed, kept)
+                if any(one.cap is not None for one in eligible):
+                    most = [_most(one, sku, pieces[one.listing_id, sku]) for one in eligible]
+                    parts = within(units, ideal, owed, kept, most)
+                else:
+                    parts = apportion(units, ideal, owed, kept)
                 for one, exact, part in zip(eligible, ideal, parts, strict=True):
                     due[one.listing_id, sku] += exact
                     pieces[one.listing_id, sku] += part
         entitled: dict[int, int] = {}
         for one in self.positions:
             whole = min((pieces[one.listing_id, sku] // count for sku, count in one.components.items()), default=0)
-            entitled[one.listing_id] = whole if one.cap is None else min(whole, one.cap)
+            whole = whole if one.cap is None else min(whole, one.cap)
+            entitled[one.listing_id] = whole if whole >= one.terms.floor else 0
         return entitled
+
+
+def _most(one: Position, sku: str, given: int) -> int | None:
+    """Pieces of the SKU that its cap leaves it, beside those given."""
+    return None if one.cap is None else max(0, one.cap * one.components[sku] - given)
 
 
 def plan(market: Market) -> list[Step]:
@@ -162,7 +138,10 @@ def plan(market: Market) -> list[Step]:
     needy = {
         sku
         for one in market.positions
-        if one.open and _is_needy(one, entitled[one.listing_id], rooms[one.listing_id])
+        if one.open
+        and not one.disputed
+        and not (market.mixed and not one.is_strict)
+        and _is_needy(one, entitled[one.listing_id], rooms[one.listing_id])
         for sku in one.components
     }
     steps = []
@@ -174,17 +153,28 @@ def plan(market: Market) -> list[Step]:
             # More live than is possible: sales were read since this number was. They have marked the SKU again.
             continue
         donates = not needy.isdisjoint(one.components)
-        step = (_from_pool if one.asks_first else _step)(one, entitled[one.listing_id], market.room(one), donates)
-        if step:
+        if not market.mixed or one.is_strict:
+            step = (_from_pool if one.asks_first else _step)(one, entitled[one.listing_id], market.room(one), donates)
+        else:
+            step = steered(one, market.target(one))
+        if step and (step.must_lower or not one.disputed) and (not one.dark or _harmless(step)):
             market.granted[one.listing_id] = step.growth
             steps.append(step)
     market.granted.clear()
     return sorted(steps, key=lambda step: (step.raises, not step.must_lower, step.position.listing_id))
 
 
+def _harmless(step: Step) -> bool:
+    """What may be sent to a channel whose orders are not read: nothing but what takes units off sale that are not
+    there, or that the ladder hides. A raise, or an absolute number above zero, would put on sale again what it has sold
+    meanwhile."""
+    wanted = step.must_lower or step.position.cap == 0
+    return wanted and not step.raises and (step.quantity == 0 or step.position.compare_and_set)
+
+
 def _is_needy(one: Position, entitled: int, room: Room) -> bool:
     """It has clearly less than its slice, and nothing is free to give it."""
-    if one.exposure is None or one.live is None:
+    if one.exposure is None or one.live is None or one.dark:
         return False
     if one.asks_first:
         # What the pool has is what nobody else may sell.
@@ -200,17 +190,26 @@ def _is_needy(one: Position, entitled: int, room: Room) -> bool:
 def _step(one: Position, entitled: int, room: Room, donates: bool) -> Step | None:
     assert one.exposure is not None and one.live is not None
     unbacked = room.units < 0
-    if one.exposure > entitled and (unbacked or donates):
+    if one.exposure > entitled and (unbacked or donates or _beyond_limits(one)):
         return _lowering(one, entitled, room, unbacked)
     if min(entitled, one.exposure + room.units) > one.exposure:
-        return _raising(one, entitled, room)
+        step = _raising(one, entitled, room)
+        return step if step is None or not step.raises or step.quantity >= one.terms.floor else None
     return None
+
+
+def _beyond_limits(one: Position) -> bool:
+    """A limit holds at once, whatever the policy would leave alone."""
+    assert one.exposure is not None
+    return one.exposure < one.terms.floor or (one.cap is not None and one.exposure > one.cap)
 
 
 def _from_pool(one: Position, entitled: int, room: Room, donates: bool) -> Step | None:
     """All that the blind leave, within its cap. It is no promise, so it costs nobody anything."""
     assert one.live is not None
     quantity = max(0, room.units if one.cap is None else min(room.units, one.cap))
+    if quantity < one.terms.floor:
+        quantity = 0
     if quantity == one.live:
         return None
     return Step(one, quantity, 0, 0, quantity > one.live, False, entitled, room)

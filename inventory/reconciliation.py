@@ -1,21 +1,36 @@
-"""Ledger against channel quantities: what a channel shows, against what it should show by all we know.
+"""Ledger against channel quantities: what differs is classed, opened, healed where that is safe, and closed.
 
-The number to expect of a listing is its exposure: once nothing is in doubt and every order has been read,
-exposure and live number are the same. A difference is classed, opened as a discrepancy, and healed by
-taking the observation as evidence (`exposure.observe`) and publishing the SKU anew. Nothing is healed on a
-stale read.
+Classes, of a listing that shows `observed` where `expected` was known of (the readings: `inventory.readings`):
+
+- *stale*: the channel's orders were read too long ago, so the difference may be sales. Nothing is done.
+- *bad count*: it shows less than nothing: the channel sold units that are not there.
+- *foreign write*: it shows more than it was ever given, and exposure bounds that from above. Somebody else wrote, or
+  put units back that no cancellation tells of.
+- *delayed*: it shows less, and a write is on its way, or its orders are not yet certain to be all in.
+- *mismatch*: it shows less, and nothing that is known explains it.
+
+When the numbers agree again, what was read since tells what a mismatch was: *delayed*, if an order of that time came
+late or the number came back by itself; still a *mismatch*, if just our last raise was missing, which was confirmed and
+never applied; else somebody lowered it: a *foreign write*.
+
+Healing is publishing the SKU anew, from the ledger. A number that somebody changes back after we have set it is a
+conflict: the listing is disputed until a person decides, and nothing heals it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from inventory.exposure import Observation
+from inventory.closing import close_agreeing, dispute
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.outbox import mark_dirty
 from inventory.words import DiscrepancyClass, IncidentKind, Severity
+
+FLIP_WINDOW = timedelta(hours=24)
+"""A number that is changed twice within this time, with ours set in between, is in dispute."""
+MOST_TOLD = 200
+_MOST_INCIDENTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,155 +46,200 @@ class Compared:
     observed: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reconciliation:
+    """What became of one channel's numbers. Counts of listings."""
+
     channel: str
-    compared: int
-    equal: int
-    differing: tuple[Compared, ...]
-    missing: tuple[str, ...]
-    """Refs that the channel was asked for and does not know."""
-    healed: int
+    asked: int = 0
+    compared: int = 0
+    differing: int = 0
+    missing: int = 0
+    """The channel was asked for them and does not know them."""
+    missing_refs: tuple[str, ...] = ()
+    """The first of those."""
+    unusable: int = 0
+    """Numbers that no shelf can hold; set aside."""
+    by_class: dict[DiscrepancyClass, int] = field(default_factory=dict)
+    worst: tuple[Compared, ...] = ()
+    """The largest differences."""
+    healing: int = 0
+    """Published anew now."""
+    closed: int = 0
     """Discrepancies that were open and are no more."""
+    disputed: tuple[str, ...] = ()
+    """Subjects that have become a conflict."""
+    stale: bool = False
+    blocked: str = ""
+    """Why the gate does not believe the answer; nothing was opened, closed or healed."""
+
+    @property
+    def equal(self) -> int:
+        return self.compared - self.differing
 
 
-_COMPARE = text(
+_CLASS = text(
     """
-    SELECT listing.id, listing.channel, listing.ref, listing.sku, known.expected,
-           seen.quantity AS observed,
-           listing.unconfirmed_until IS NOT NULL AS in_doubt,
-           listing.settling IS NOT NULL AS settling,
-           EXISTS (SELECT FROM outbox WHERE outbox.sku = listing.sku) AS dirty
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:quantities AS int[])) AS seen (id, quantity)
-    JOIN listing ON listing.id = seen.id JOIN channel ON channel.code = listing.channel,
-    -- What a channel that asks first shows is no exposure: there the last number it confirmed is expected.
-    LATERAL (SELECT CASE WHEN channel.asks_first THEN listing.confirmed ELSE listing.exposure END) AS known (expected)
-    WHERE known.expected IS DISTINCT FROM greatest(seen.quantity, 0)
-    ORDER BY listing.id
+    UPDATE reading
+    SET kind = CASE
+        WHEN :stale THEN 'stale'
+        WHEN reading.quantity < 0 THEN 'bad_count'
+        WHEN reading.quantity > reading.expected THEN 'foreign_write'
+        WHEN listing.unconfirmed_until IS NOT NULL OR listing.settling IS NOT NULL OR outbox.sku IS NOT NULL
+             THEN 'delayed'
+        ELSE 'mismatch' END
+    FROM listing LEFT JOIN outbox ON outbox.sku = listing.sku AND outbox.eager
+    WHERE listing.id = reading.listing_id AND reading.differs
+    """
+)
+
+_SET_BACK = text(
+    """
+    SELECT reading.listing_id FROM reading
+    JOIN listing ON listing.id = reading.listing_id
+    JOIN discrepancy ON discrepancy.listing_id = reading.listing_id AND discrepancy.status = 'open'
+    WHERE reading.kind = 'foreign_write' AND discrepancy.kind = 'foreign_write'
+      AND listing.confirmed_at > discrepancy.last_seen_at AND listing.disputed_since IS NULL
     """
 )
 
 _OPEN = text(
     """
-    INSERT INTO discrepancy (listing_id, channel, sku, kind, expected, observed, status, resolution, opened_at,
-                             last_seen_at, times)
-    SELECT id, :channel, sku, kind, expected, observed, 'open', '', :now, :now, 1
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:skus AS text[]), CAST(:kinds AS text[]), CAST(:expected AS int[]),
-                CAST(:observed AS int[])) AS found (id, sku, kind, expected, observed)
-    ORDER BY id
+    INSERT INTO discrepancy (listing_id, comparison, drift, subject, channel, sku, kind, severity, expected, observed,
+                             message, status, opened_at, last_seen_at, times)
+    SELECT listing.id, 'quantities', 'quantity', listing.channel || '/' || listing.ref, listing.channel, listing.sku,
+           reading.kind, CASE WHEN reading.kind IN ('stale', 'delayed') THEN 'info' ELSE 'warning' END,
+           coalesce(reading.expected, 0), reading.quantity, '', 'open', :now, :now, 1
+    FROM reading JOIN listing ON listing.id = reading.listing_id
+    WHERE reading.differs ORDER BY listing.id
     ON CONFLICT (listing_id) WHERE status = 'open'
-    DO UPDATE SET times = discrepancy.times + 1, last_seen_at = EXCLUDED.last_seen_at, kind = EXCLUDED.kind,
-                  expected = EXCLUDED.expected, observed = EXCLUDED.observed
+    DO UPDATE SET times = discrepancy.times + 1, last_seen_at = EXCLUDED.last_seen_at,
+                  subject = EXCLUDED.subject, expected = EXCLUDED.expected, observed = EXCLUDED.observed,
+                  -- What was understood once is not forgotten because a later look could not tell.
+                  kind = CASE WHEN EXCLUDED.kind IN ('stale', 'delayed')
+                                OR (discrepancy.kind = 'foreign_write' AND EXCLUDED.kind = 'mismatch')
+                              THEN discrepancy.kind ELSE EXCLUDED.kind END
     """
 )
 
-_CLOSE = text(
+_AGAIN = text(
     """
-    UPDATE discrepancy SET status = 'resolved', resolution = 'healed', resolved_at = :now
-    WHERE status = 'open' AND listing_id = ANY(:ids)
+    SELECT fresh.listing_id FROM discrepancy AS fresh JOIN listing ON listing.id = fresh.listing_id
+    WHERE fresh.status = 'open' AND fresh.kind = 'foreign_write' AND fresh.opened_at = :now
+      AND fresh.channel = :channel AND listing.disputed_since IS NULL
+      AND EXISTS (SELECT FROM discrepancy AS before
+                  WHERE before.subject = fresh.subject AND before.comparison = 'quantities'
+                    AND before.kind = 'foreign_write' AND before.resolution = 'healed'
+                    AND before.opened_at > CAST(:now AS timestamptz) - :window)
     """
 )
 
 
-def compare(
-    connection: Connection,
-    channel: str,
-    observations: Sequence[Observation],
-    *,
-    missing: Sequence[str] = (),
-    pulled_at: datetime | None,
-    stale_after: timedelta,
-    heal: bool,
-    now: datetime,
-) -> Reconciliation:
-    """Compare one channel's readings with the ledger, open and close discrepancies.
-
-    Call it before the readings are noted as observed, with `pulled_at`, the start of the channel's last
-    complete pull: when that is older than `stale_after`, every difference is classed stale and none healed.
-    """
-    stale = pulled_at is None or now - pulled_at > stale_after
-    rows = connection.execute(
-        _COMPARE,
-        {"ids": [one.listing_id for one in observations], "quantities": [one.quantity for one in observations]},
-    ).all()
-    differing = tuple(
-        Compared(row.id, row.channel, row.ref, row.sku, _class(row, stale), row.expected or 0, row.observed)
-        for row in rows
-    )
-    if differing:
-        connection.execute(
-            _OPEN,
-            {
-                "channel": channel,
-                "ids": [one.listing_id for one in differing],
-                "skus": [one.sku for one in differing],
-                "kinds": [one.kind.value for one in differing],
-                "expected": [one.expected for one in differing],
-                "observed": [one.observed for one in differing],
-                "now": now,
-            },
-        )
-    different = {one.listing_id for one in differing}
-    equal = [one.listing_id for one in observations if one.listing_id not in different]
-    healed = connection.execute(_CLOSE, {"ids": equal, "now": now}).rowcount
+def settle_readings(connection: Connection, result: Reconciliation, *, stale: bool, heal: bool, now: datetime) -> None:
+    """Class what differs in the session's readings, open and close discrepancies, and have published anew what policy
+    says is safe. Call it once `readings.recheck` has been called and the gate believes the answer."""
+    result.stale = stale
+    connection.execute(_CLASS, {"stale": stale})
+    disputed = {row.listing_id for row in connection.execute(_SET_BACK)}
+    connection.execute(_OPEN, {"now": now})
+    window = {"now": now, "channel": result.channel, "window": FLIP_WINDOW}
+    disputed |= {row.listing_id for row in connection.execute(_AGAIN, window)}
+    result.closed, again = close_agreeing(connection, result.channel, window=FLIP_WINDOW, now=now)
+    result.disputed = tuple(dispute(connection, sorted(disputed | again), now=now))
+    counted = connection.execute(text("SELECT kind, count(*) AS n FROM reading WHERE differs GROUP BY kind"))
+    result.by_class = {DiscrepancyClass(row.kind): row.n for row in counted}
+    result.worst = tuple(_worst(connection, MOST_TOLD))
     if heal and not stale:
-        mark_dirty(connection, {one.sku for one in differing}, now=now)
-    _tell(connection, channel, differing, now)
-    return Reconciliation(channel, len(observations), len(equal), differing, tuple(sorted(missing)), healed)
+        result.healing = _heal(connection, now=now)
+    _tell(connection, result, now)
 
 
-def _class(row: object, stale: bool) -> DiscrepancyClass:
-    """Delayed: it is known and on its way. Foreign write: more is live than we ever allowed."""
-    if stale:
-        return DiscrepancyClass.STALE
-    if row.in_doubt or row.settling or row.dirty:  # type: ignore[attr-defined]
-        return DiscrepancyClass.DELAYED
-    if row.observed > (row.expected or 0):  # type: ignore[attr-defined]
-        return DiscrepancyClass.FOREIGN_WRITE
-    return DiscrepancyClass.MISMATCH
-
-
-def _tell(connection: Connection, channel: str, differing: Sequence[Compared], now: datetime) -> None:
-    foreign = [one for one in differing if one.kind is DiscrepancyClass.FOREIGN_WRITE]
-    open_incidents(
-        connection,
-        [
-            NewIncident(
-                IncidentKind.FOREIGN_WRITE,
-                Severity.WARNING,
-                f"{channel}/{one.ref}",
-                f"{channel} shows {one.observed} of {one.sku}, but {one.expected} is all it was given: somebody else "
-                "writes to it, or units were put back that no cancellation tells of",
-                {"listing_id": one.listing_id, "expected": one.expected, "observed": one.observed},
-            )
-            for one in foreign
-        ],
-        now=now,
-    )
-    negative = [one for one in differing if one.observed < 0]
-    open_incidents(
-        connection,
-        [
-            NewIncident(
-                IncidentKind.NEGATIVE_STOCK,
-                Severity.CRITICAL,
-                f"{channel}/{one.ref}",
-                f"{channel} shows {one.observed} of {one.sku}: it has sold below zero",
-                {"listing_id": one.listing_id},
-            )
-            for one in negative
-        ],
-        now=now,
-    )
-    drift = [one for one in differing if one.kind is DiscrepancyClass.MISMATCH]
-    if drift:
-        incident = NewIncident(
-            IncidentKind.DRIFT,
-            Severity.WARNING,
-            channel,
-            f"{len(drift)} listings of {channel} show less than the ledger says, the first {drift[0].sku}",
-            {"skus": sorted({one.sku for one in drift})[:50]},
+def _heal(connection: Connection, *, now: datetime) -> int:
+    """Have them published anew; returns how many. What is in dispute is not healed, but where it shows more than it was
+    given, the planner looks whether units are on sale that do not exist, and lowers it if so."""
+    rows = connection.execute(
+        text(
+            "SELECT listing.id, listing.sku, listing.disputed_since, reading.quantity > reading.expected AS above "
+            "FROM reading JOIN listing ON listing.id = reading.listing_id "
+            "WHERE reading.differs AND reading.kind IN ('mismatch', 'foreign_write', 'bad_count')"
         )
-        open_incidents(connection, [incident], now=now)
-    else:
-        resolve_incidents(connection, IncidentKind.DRIFT, [channel], now=now)
+    ).all()
+    healing = [row for row in rows if row.disputed_since is None]
+    skus = {row.sku for row in healing} | {row.sku for row in rows if row.above}
+    mark_dirty(connection, skus, now=now)
+    connection.execute(
+        text(
+            "UPDATE discrepancy SET healing_since = coalesce(healing_since, :now) "
+            "WHERE status = 'open' AND listing_id = ANY(:ids)"
+        ),
+        {"ids": [row.id for row in healing], "now": now},
+    )
+    return len(healing)
+
+
+def _worst(connection: Connection, limit: int, condition: str = "") -> list[Compared]:
+    """The largest differences first; `condition` is our own SQL."""
+    query = f"""
+        SELECT listing.id, listing.channel, listing.ref, listing.sku, reading.kind, reading.expected, reading.quantity
+        FROM reading JOIN listing ON listing.id = reading.listing_id WHERE reading.differs {condition}
+        ORDER BY abs(reading.quantity - reading.expected) DESC, listing.id LIMIT :limit
+    """  # noqa: S608
+    rows = connection.execute(text(query), {"limit": limit})
+    return [
+        Compared(row.id, row.channel, row.ref, row.sku, DiscrepancyClass(row.kind), row.expected or 0, row.quantity)
+        for row in rows
+    ]
+
+
+def _tell(connection: Connection, result: Reconciliation, now: datetime) -> None:
+    foreign = _worst(connection, _MOST_INCIDENTS, "AND reading.kind = 'foreign_write'")
+    negative = _worst(connection, _MOST_INCIDENTS, "AND reading.quantity < 0")
+    incidents = [
+        NewIncident(
+            IncidentKind.FOREIGN_WRITE,
+            Severity.WARNING,
+            f"{one.channel}/{one.ref}",
+            f"{one.channel} shows {one.observed} of {one.sku}, but {one.expected} is all it was given: somebody else "
+            "writes to it, or units were put back that no cancellation tells of",
+            {"listing_id": one.listing_id, "expected": one.expected, "observed": one.observed},
+        )
+        for one in foreign
+    ]
+    incidents += [
+        NewIncident(
+            IncidentKind.NEGATIVE_STOCK,
+            Severity.CRITICAL,
+            f"{one.channel}/{one.ref}",
+            f"{one.channel} shows {one.observed} of {one.sku}: it has sold below zero",
+            {"listing_id": one.listing_id},
+        )
+        for one in negative
+    ]
+    drift = [one for one in result.worst if one.kind is DiscrepancyClass.MISMATCH]
+    if drift:
+        many = result.by_class[DiscrepancyClass.MISMATCH]
+        incidents.append(
+            NewIncident(
+                IncidentKind.DRIFT,
+                Severity.WARNING,
+                result.channel,
+                f"{many} listings of {result.channel} show less than the ledger says, the worst {drift[0].sku}: "
+                f"{drift[0].observed} instead of {drift[0].expected}",
+                {"skus": sorted({one.sku for one in drift})[:50]},
+            )
+        )
+    elif not _has_open(connection, result.channel, DiscrepancyClass.MISMATCH):
+        resolve_incidents(connection, IncidentKind.DRIFT, [result.channel], now=now)
+    open_incidents(connection, incidents, now=now)
+
+
+def _has_open(connection: Connection, channel: str, kind: DiscrepancyClass) -> bool:
+    return bool(
+        connection.execute(
+            text(
+                "SELECT EXISTS (SELECT FROM discrepancy WHERE status = 'open' AND comparison = 'quantities' "
+                "AND channel = :channel AND kind = :kind)"
+            ),
+            {"channel": channel, "kind": kind.value},
+        ).scalar_one()
+    )

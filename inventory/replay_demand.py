@@ -17,7 +17,7 @@ class SkuDemand:
         self.knowledge, self.sku, self.setting = knowledge, sku, setting
         self.from_days = [one.from_day for one in knowledge]
         self.known = -1
-        self.until = 0
+        self.until = self.look = 0
         self.usual: list[Unseen | None] = [None] * len(setting.shares)
         self.rates = [0.0] * len(setting.shares)
         self.busiest = [0.0] * len(setting.shares)
@@ -42,19 +42,21 @@ class SkuDemand:
         return self.from_days[0] * DAY if self.from_days else None
 
     def next_change(self) -> int:
-        """The moment until which what was written holds."""
-        return self.until
+        """The moment until which what was written about holds."""
+        return self.look
 
     def _look_up(self, moment: int) -> None:
         self.known = bisect_right(self.from_days, moment // DAY) - 1
         later = self.known + 1
         self.until = self.from_days[later] * DAY if later < len(self.from_days) else 1 << 62
         if self.known < 0:
+            self.look = self.until
             return
         known = self.knowledge[self.known]
         shape, sizes = float(known.shape[self.sku]), known.sizes[known.size_class[self.sku]]
         self.rates = [float(rate) for rate in known.rate[self.sku]]
         hour = moment * 24 // DAY
+        self.look = min(self.until, known.next_pace(hour) * (DAY // 24))
         self.until = min(self.until, (hour + 1) * (DAY // 24))
         now, usual = known.busiest_between(moment, moment + self.setting.lag), known.busiest(self.setting.lag)
         for channel, rate in enumerate(self.rates):

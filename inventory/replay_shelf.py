@@ -18,8 +18,12 @@ from typing import Any, Protocol
 
 from inventory.policy import Offer, Policy
 
-TOP_UP, NOTICE, ARRIVAL, NEWS = range(4)
-"""What happens at one moment happens in this order, and an order comes last of all."""
+DARKNESS, TOP_UP, LOOK, ARRIVAL, NEWS = range(5)
+"""What happens at one moment happens in this order, and an order comes last of all.
+
+A decision of the moment at which an outage is noticed knows of it, and one of the moment at which it ends has read
+the channel's backlog: else a top-up of that moment would write first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class Shelf:
             for share, asks in zip(self.setting.shares, self.setting.asks_first, strict=True)
         ]
         self.waiting = False
+        """A channel would be raised further if others were lower."""
+        self.changed = False
         self.planned_look = 0
         self.agenda: list[tuple[int, int, int, Any]] = []
         self.entries = 0
@@ -123,12 +129,11 @@ class Shelf:
         for moment, level in top_ups:
             self._plan(moment, TOP_UP, level)
         for one in self.setting.darknesses:
-            self._plan(one.start, TOP_UP, one)
-            self._plan(one.start + self.setting.lag // 2, NOTICE, one)
-            self._plan(one.end, NOTICE, one)
+            for moment in (one.start, one.start + self.setting.lag // 2, one.end):
+                self._plan(moment, DARKNESS, one)
         known = self.knowing.first_known()
         if known is not None:
-            self._plan(known, NOTICE, None)
+            self._plan(known, LOOK, None)
         agenda = self.agenda
         half = self.setting.lag // 2
         asks = self.setting.asks_first
@@ -153,6 +158,9 @@ class Shelf:
         self.entries += 1
         heappush(self.agenda, (moment, kind, self.entries, what))
 
+    def _more(self, moment: int, kind: int) -> bool:
+        return bool(self.agenda) and self.agenda[0][:2] == (moment, kind)
+
     def _happens(self) -> None:
         moment, kind, _, what = heappop(self.agenda)
         if kind == NEWS:
@@ -164,9 +172,13 @@ class Shelf:
             self._decide(moment)
         elif kind == ARRIVAL:
             self._arrive(moment, what)
-        elif isinstance(what, Darkness):
-            self._darkness(moment, what, noticed=kind == NOTICE)
-        elif what is None:
+        elif kind == DARKNESS:
+            self._darkness(moment, what)
+            # All channels that come back or go dark at one moment have done so before anything is decided.
+            if self.changed and not self._more(moment, DARKNESS):
+                self.changed = False
+                self._decide(moment)
+        elif kind == LOOK:
             self._decide(moment)
         else:
             self._top_up(moment, what)
@@ -179,7 +191,7 @@ class Shelf:
             self.sellable += added
         self._decide(moment)
 
-    def _darkness(self, moment: int, one: Darkness, *, noticed: bool) -> None:
+    def _darkness(self, moment: int, one: Darkness) -> None:
         channel = one.channel
         if moment >= one.end:
             if self.dark[channel] is one:
@@ -188,18 +200,18 @@ class Shelf:
                 self._give_up(channel, self.lost[channel])
                 self._read(channel, self.backlog[channel])
                 self.lost[channel] = self.backlog[channel] = 0
-                self._decide(moment)
-        elif not noticed:
-            self.dark[channel] = one
-        else:
+                self.changed = True
+            return
+        self.dark[channel] = one
+        if moment >= one.start + self.setting.lag // 2:
             self.noticed[channel] = one
             self.offers[channel].reachable = False
             # It lasts longer than expected: what it may sell meanwhile grows.
             lasted = moment - one.start
             again = one.start + max(one.planned, 2 * lasted if lasted >= one.planned else 0)
             if moment < again < one.end:
-                self._plan(again, NOTICE, one)
-            self._decide(moment)
+                self._plan(again, DARKNESS, one)
+            self.changed = True
 
     def _read(self, channel: int, units: int) -> None:
         """Orders of this channel are known from now on."""
@@ -261,14 +273,16 @@ class Shelf:
         numbers = policy.entitled(sellable, offers, restock)
         self.waiting = False
         writes: list[tuple[int, int]] = []
-        lowers: bool | None = None
+        # Judged before anything is raised: what one channel gets must not hang on its place in the list.
+        lowers = any(
+            number < sent and offer.reachable and not offer.asks_first
+            for number, sent, offer in zip(numbers, self.sent, offers, strict=True)
+        ) and policy.lowers(sellable, offers, numbers)
         for channel, number in enumerate(numbers):
             offer, sent = offers[channel], self.sent[channel]
             if number == sent or not offer.reachable or offer.asks_first:
                 continue
             if number < sent:
-                if lowers is None:
-                    lowers = policy.lowers(sellable, offers, numbers)
                 if not lowers:
                     continue
             elif not self.setting.absolute or policy.counted(channel, sellable, offers, restock):
@@ -287,13 +301,12 @@ class Shelf:
             again = self.knowing.next_change()
             if again > self.planned_look:
                 self.planned_look = again
-                self._plan(again, NOTICE, None)
+                self._plan(again, LOOK, None)
         if writes:
             self.tally.api_calls += len(writes)
             self._plan(moment + self.setting.lag - self.setting.lag // 2, ARRIVAL, writes)
 
     def _arrive(self, moment: int, writes: Sequence[tuple[int, int]]) -> None:
-        again = self.waiting
         for channel, units in writes:
             if self.dark[channel] is not None:
                 if not self.setting.absolute:
@@ -309,7 +322,8 @@ class Shelf:
                 self.shown[channel] -= removed
                 self.sent[channel] += -units - removed
                 self.offers[channel].exposure -= removed
-        if again:
+        # All that arrives at one moment has arrived before anything is raised.
+        if self.waiting and not self._more(moment, ARRIVAL):
             self._decide(moment)
 
     def _lost_on_the_way(self, channel: int, units: int) -> None:

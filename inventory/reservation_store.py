@@ -13,13 +13,19 @@ from inventory.words import MovementReason, ReservationStatus, StockState
 
 _UPSERT_LINES = text(
     """
-    INSERT INTO reservation_line (holder, sku, location, held, oversold, synced)
-    SELECT holder, sku, location, held, oversold, holder LIKE 'hold:%'
-    FROM unnest(CAST(:holders AS text[]), CAST(:skus AS text[]), CAST(:locations AS text[]),
-                CAST(:held AS int[]), CAST(:oversold AS int[])) AS given (holder, sku, location, held, oversold)
-    ON CONFLICT (holder, sku, location) DO UPDATE SET held = EXCLUDED.held, oversold = EXCLUDED.oversold
+    INSERT INTO reservation_line (holder, sku, location, held, oversold, synced, allocated, sent, early)
+    SELECT holder, sku, location, held, oversold, holder LIKE 'hold:%', allocated, sent, early
+    FROM unnest(CAST(:holders AS text[]), CAST(:skus AS text[]), CAST(:locations AS text[]), CAST(:held AS int[]),
+                CAST(:oversold AS int[]), CAST(:allocated AS int[]), CAST(:sent AS int[]), CAST(:early AS int[]))
+         AS given (holder, sku, location, held, oversold, allocated, sent, early)
+    ON CONFLICT (holder, sku, location) DO UPDATE
+    SET held = EXCLUDED.held, oversold = EXCLUDED.oversold, allocated = EXCLUDED.allocated, sent = EXCLUDED.sent,
+        early = EXCLUDED.early
     """
 )
+
+LINE_COLUMNS = "holder, sku, location, held, oversold, allocated, sent, early"
+"""From the fourth on as `Line` takes them."""
 
 
 def lock_shelf(
@@ -152,11 +158,11 @@ def _load_lines(connection: Connection, shelf: Shelf, holders: Collection[str]) 
     if not holders:
         return
     rows = connection.execute(
-        text("SELECT holder, sku, location, held, oversold FROM reservation_line WHERE holder = ANY(:holders)"),
+        text(f"SELECT {LINE_COLUMNS} FROM reservation_line WHERE holder = ANY(:holders)"),  # noqa: S608
         {"holders": sorted(holders)},
     )
     for row in rows:
-        shelf.lines.setdefault((row.holder, row.sku), {})[row.location] = Line(row.held, row.oversold)
+        shelf.lines.setdefault((row.holder, row.sku), {})[row.location] = Line(*row[3:])
 
 
 def write_shelf(connection: Connection, shelf: Shelf, *, now: datetime) -> None:
@@ -171,6 +177,9 @@ def write_shelf(connection: Connection, shelf: Shelf, *, now: datetime) -> None:
                 "locations": [key[2] for key, _ in changed],
                 "held": [line.held for _, line in changed],
                 "oversold": [line.oversold for _, line in changed],
+                "allocated": [line.allocated for _, line in changed],
+                "sent": [line.sent for _, line in changed],
+                "early": [line.early for _, line in changed],
             },
         )
     posted = post(connection, shelf.moves, now=now, known=shelf.locked)

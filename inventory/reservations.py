@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from inventory.catalogue import Components, bundles, eligible_locations, existing_items, listings_by_ref, withheld_units
-from inventory.exposure import exposed_units
 from inventory.ledger import plan_by_key
 from inventory.outbox import mark_dirty
+from inventory.pool import kept_for_others
 from inventory.reservation_store import end_reservations, lock_shelf, write_shelf
 from inventory.shelf import Cause, Shelf
 from inventory.words import MovementReason, ReservationStatus
@@ -267,8 +267,8 @@ def _decide(connection: Connection, requests: Sequence[HoldRequest], now: dateti
 
 
 def promised_units(connection: Connection, skus: Collection[str]) -> dict[str, int]:
-    """Pieces of each SKU that are available but not free: what blind channels may still sell, and what is withheld."""
-    promised = dict(exposed_units(connection, skus))
+    """Pieces of each SKU that are available but not free: what is kept for blind channels, and what is withheld."""
+    promised = kept_for_others(connection, skus)
     for sku, units in withheld_units(connection, skus).items():
         promised[sku] = promised.get(sku, 0) + units
     return promised

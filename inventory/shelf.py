@@ -8,7 +8,7 @@ a thousand orders, so both decide alike.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from inventory.ledger import BalanceKey, Move
@@ -25,6 +25,12 @@ LineKey = tuple[str, str, str]
 class Line:
     held: int = 0
     oversold: int = 0
+    allocated: int = 0
+    """Of `held`, the units in `allocated`; the others are in `reserved`."""
+    sent: int = 0
+    """Units that left from here for the holder and have not come back."""
+    early: int = 0
+    """At `NOWHERE`: units that a parcel brought back, and of whose leaving nobody has told yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Shelf:
         """Hold `units` for the holder as far as there are any; returns how many had to be oversold."""
         missing = units - self._hold(holder, channel, sku, units, cause)
         if missing:
-            line = self._line(holder, sku, NOWHERE)
+            line = self.line(holder, sku, NOWHERE)
             if not line.oversold:
                 self.waiting[sku].append(Waiting(placed_at, holder, channel))
             line.oversold += missing
@@ -88,10 +94,10 @@ class Shelf:
         """Up to `units` that one holder holds become another's where they lie; returns how many. No unit moves."""
         moved = 0
         for location, line in sorted(self.lines.get((giver, sku), {}).items()):
-            part = min(units - moved, line.held)
+            part = min(units - moved, line.held - line.allocated)
             if part > 0:
-                self._line(giver, sku, location).held -= part
-                self._line(taker, sku, location).held += part
+                self.line(giver, sku, location).held -= part
+                self.line(taker, sku, location).held += part
                 moved += part
         return moved
 
@@ -104,23 +110,58 @@ class Shelf:
         cause: Cause,
         from_state: StockState = StockState.RESERVED,
     ) -> int:
-        """Take `units` from the holder; returns the real ones. Promises that were never real end first,
-        but only real units come back from where they were sent."""
+        """Take `units` from the holder; returns the real ones. Promises that were never real end first, then what is
+        not routed yet; but only real units come back from where they were sent."""
         lines = self.lines.get((holder, sku), {})
         if from_state is StockState.RESERVED and NOWHERE in lines and lines[NOWHERE].oversold:
             ended = min(units, lines[NOWHERE].oversold)
-            self._line(holder, sku, NOWHERE).oversold -= ended
+            self.line(holder, sku, NOWHERE).oversold -= ended
             units -= ended
         moved = 0
-        for location in sorted(lines, reverse=True):
-            part = min(units - moved, lines[location].held)
-            if part > 0:
-                self._line(holder, sku, location).held -= part
-                self.note(cause, sku, location, from_state, to_state, part)
-                moved += part
-                if to_state is StockState.AVAILABLE:
-                    self.put(sku, location, part, cause)
+        states = (StockState.RESERVED, StockState.ALLOCATED) if from_state is StockState.RESERVED else (from_state,)
+        for state in states:
+            why = replace(cause, key=f"{cause.key}:routed") if state is StockState.ALLOCATED else cause
+            for location in sorted(lines, reverse=True):
+                part = self.take_off(holder, sku, location, state, units - moved)
+                if part:
+                    self.note(why, sku, location, state, to_state, part)
+                    moved += part
+                    if to_state is StockState.AVAILABLE:
+                        self.put(sku, location, part, why)
         return moved
+
+    def take_off(self, holder: str, sku: str, location: str, state: StockState, most: int) -> int:
+        """Up to `most` of the holder's units in this state (reserved, allocated or shipped) here are the holder's no
+        more; returns how many. The caller notes where they go."""
+        line = self.lines.get((holder, sku), {}).get(location, Line())
+        there = {
+            StockState.RESERVED: line.held - line.allocated,
+            StockState.ALLOCATED: line.allocated,
+            StockState.SHIPPED: line.sent,
+        }[state]
+        part = min(most, there)
+        if part <= 0:
+            return 0
+        line = self.line(holder, sku, location)
+        if state is StockState.SHIPPED:
+            line.sent -= part
+            return part
+        line.held -= part
+        if state is StockState.ALLOCATED:
+            line.allocated -= part
+        return part
+
+    def early(self, holder: str, sku: str) -> int:
+        return self.lines.get((holder, sku), {}).get(NOWHERE, Line()).early
+
+    def came_early(self, holder: str, sku: str, units: int) -> None:
+        """A parcel brought these back while the holder still held them; negative: their leaving is told of now."""
+        if units:
+            self.line(holder, sku, NOWHERE).early += units
+
+    def promised(self, holder: str, sku: str) -> int:
+        """Units that are held for the holder or sold short."""
+        return sum(line.held + line.oversold for line in self.lines.get((holder, sku), {}).values())
 
     def put(self, sku: str, location: str, units: int, cause: Cause) -> None:
         """Units became available at a location: whoever waits for them is served first."""
@@ -140,7 +181,7 @@ class Shelf:
             )
             held = self._hold(waiting.holder, waiting.channel, sku, promised.oversold, covering)
             if held:
-                self._line(waiting.holder, sku, NOWHERE).oversold -= held
+                self.line(waiting.holder, sku, NOWHERE).oversold -= held
 
     def changed_lines(self) -> Iterator[tuple[LineKey, Line]]:
         """The reservation lines to write, in the order of their keys."""
@@ -154,12 +195,13 @@ class Shelf:
             part = min(units - held, shelf.get(location, 0))
             if part > 0:
                 shelf[location] -= part
-                self._line(holder, sku, location).held += part
+                self.line(holder, sku, location).held += part
                 self.note(cause, sku, location, StockState.AVAILABLE, StockState.RESERVED, part)
                 held += part
         return held
 
-    def _line(self, holder: str, sku: str, location: str) -> Line:
+    def line(self, holder: str, sku: str, location: str) -> Line:
+        """To be changed."""
         self.changed.add((holder, sku, location))
         return self.lines.setdefault((holder, sku), {}).setdefault(location, Line())
 

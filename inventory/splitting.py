@@ -27,6 +27,28 @@ def apportion(units: int, ideal: Sequence[float], owed: Sequence[float], kept: S
     return parts
 
 
+def within(
+    units: int, ideal: Sequence[float], owed: Sequence[float], kept: Sequence[int], most: Sequence[int | None]
+) -> list[int]:
+    """As `apportion`, but nobody gets more than its `most` (None: no limit), and the others get what that leaves."""
+    free = list(range(len(ideal)))
+    parts = [0] * len(ideal)
+    left = units
+    while free:
+        weights = ideal_parts(left, [ideal[i] for i in free])
+        found = apportion(left, weights, [owed[i] for i in free], [kept[i] for i in free])
+        full = [i for i, part in zip(free, found, strict=True) if (limit := most[i]) is not None and part >= limit]
+        if not full:
+            for i, part in zip(free, found, strict=True):
+                parts[i] = part
+            break
+        for i in full:
+            parts[i] = most[i] or 0
+            left -= parts[i]
+        free = [i for i in free if i not in full]
+    return parts
+
+
 def divide(units: int, weights: Sequence[float], kept: Sequence[int]) -> list[int]:
     """Split what lies at one place by weight; who has the odd unit keeps it."""
     if not weights:

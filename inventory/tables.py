@@ -28,6 +28,8 @@ class Item(SQLModel, table=True):
     """Units never shown anywhere."""
     accuracy_margin: int = Field(default=0, ge=0)
     """Units not shown because the record may be wrong by that much."""
+    item_class: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """A word of the seller's own, by which policies are scoped: `fragile`, `high-value`, …"""
 
 
 class SkuAlias(SQLModel, table=True):
@@ -73,6 +75,8 @@ class Channel(SQLModel, table=True):
     """The channel's clock: all that it changed up to here has been read and stored."""
     pulled_at: datetime | None = when(nullable=True)
     """Our clock: start of the last complete pull."""
+    pulls_every: float | None = None
+    """Seconds between two complete pulls, as four in five of the last ones were; by it a channel is told to be dark."""
     audited_at: datetime | None = when(nullable=True)
     """Our clock: start of the last complete reading of its catalogue."""
     compared_up_to: int | None = Field(default=None, sa_column=Column(BigInteger))
@@ -122,6 +126,9 @@ class Listing(SQLModel, table=True):
     """A write is on its way or in doubt; until then nothing else is written and nothing observed is believed."""
     held_since: datetime | None = when(nullable=True)
     """The gate has been holding this listing's number back since then."""
+    disputed_since: datetime | None = when(nullable=True)
+    """Somebody else changes its number back: until a person decides it is written to only where units that do not
+    exist are on sale."""
 
 
 class Balance(SQLModel, table=True):
@@ -141,6 +148,8 @@ class Movement(SQLModel, table=True):
         CheckConstraint("quantity > 0"),
         CheckConstraint("from_state <> to_state OR location <> to_location", name="movement_goes_somewhere"),
         Index("movement_sku", "sku", "id"),
+        # In the order in which rows are added, so a few pages tell where a time begins.
+        Index("movement_recorded", "recorded_at", postgresql_using="brin"),
     )
     id: int | None = serial()
     sku: str
@@ -167,6 +176,7 @@ class Reservation(SQLModel, table=True):
     __table_args__ = (
         Index("reservation_expiry", "expires_at", postgresql_where=sql("status = 'live' AND expires_at IS NOT NULL")),
         Index("reservation_unsynced", "recorded_at", postgresql_where=sql("synced_at IS NULL AND kind = 'order'")),
+        Index("reservation_placed", "channel", "placed_at", postgresql_where=sql("kind = 'order'")),
     )
     holder: str = Field(primary_key=True)
     """`order:<channel>:<order id>` or `hold:<channel>:<idempotency key>`."""
@@ -195,6 +205,7 @@ class ReservationLine(SQLModel, table=True):
     __tablename__ = "reservation_line"
     __table_args__ = (
         CheckConstraint("held >= 0 AND oversold >= 0"),
+        CheckConstraint("allocated >= 0 AND allocated <= held AND sent >= 0 AND early >= 0", name="line_adds_up"),
         Index("reservation_line_oversold", "sku", postgresql_where=sql("oversold > 0")),
         Index("reservation_line_unsynced", "sku", postgresql_where=sql("NOT synced")),
     )
@@ -207,13 +218,25 @@ class ReservationLine(SQLModel, table=True):
     """Units the channel sold that did not exist. In no balance."""
     synced: bool = False
     """Every other channel has confirmed a number that knows of this line."""
+    allocated: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of `held`, the units that are routed: they are in the balance `allocated`, the others in `reserved`."""
+    sent: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Units that left from this location for this holder and have not come back."""
+    early: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """At location '': units that a parcel brought back before their shipment was posted or their return told."""
 
 
 class OrderLine(SQLModel, table=True):
     """What a channel sold, as it counts it: the record that reversals are matched against."""
 
     __tablename__ = "order_line"
-    __table_args__ = (CheckConstraint("reversed <= quantity AND reversed >= 0"),)
+    __table_args__ = (
+        CheckConstraint("reversed <= quantity AND reversed >= 0"),
+        CheckConstraint(
+            "sent_back >= 0 AND sent_back <= least(reversed, shipped) AND shipped + reversed - sent_back <= quantity",
+            name="order_line_adds_up",
+        ),
+    )
     holder: str = Field(primary_key=True, foreign_key="reservation.holder")
     line_id: str = Field(primary_key=True)
     listing_id: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -222,6 +245,10 @@ class OrderLine(SQLModel, table=True):
     """Pieces of each SKU in one listing unit, as they were when it was sold."""
     quantity: int
     reversed: int = 0
+    shipped: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Listing units that have left, those included that were reversed since. It never shrinks by a return."""
+    sent_back: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Of `reversed`, the listing units that had left before."""
 
 
 class Reversal(SQLModel, table=True):

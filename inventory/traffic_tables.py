@@ -8,7 +8,7 @@ from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
 from inventory.columns import json, serial, when
-from inventory.words import InboxStatus, NoticeStatus
+from inventory.words import Comparison, Drift, InboxStatus, NoticeStatus, Severity
 
 
 class InboxEvent(SQLModel, table=True):
@@ -92,6 +92,8 @@ class Publication(SQLModel, table=True):
     __table_args__ = (
         Index("publication_listing", "listing_id", "id"),
         Index("publication_open", "channel", postgresql_where=sql("status = 'sent'")),
+        # In the order in which rows are added, so a few pages tell where a day begins.
+        Index("publication_sent", "sent_at", postgresql_using="brin"),
     )
     id: int | None = serial()
     listing_id: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -163,21 +165,48 @@ class Incident(SQLModel, table=True):
     last_at: datetime = when()
 
 
+def _words() -> Any:
+    return Field(default="", sa_column_kwargs={"server_default": ""})
+
+
 class Discrepancy(SQLModel, table=True):
-    """A listing whose live quantity is not the one the ledger knows of."""
+    """The ledger and something else (a channel's number or orders, a warehouse's count, itself) do not agree."""
 
     __tablename__ = "discrepancy"
-    __table_args__ = (Index("discrepancy_open", "listing_id", unique=True, postgresql_where=sql("status = 'open'")),)
+    __table_args__ = (
+        Index("discrepancy_open", "listing_id", unique=True, postgresql_where=sql("status = 'open'")),
+        Index(
+            "discrepancy_subject", "comparison", "subject", unique=True,
+            postgresql_where=sql("status = 'open' AND subject <> ''"),
+        ),
+        Index("discrepancy_opened", "opened_at"),
+    )  # fmt: skip
     id: int | None = serial()
-    listing_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    listing_id: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    """Of a listing's quantity; else none."""
+    comparison: str = Field(default=Comparison.QUANTITIES, sa_column_kwargs={"server_default": "quantities"})
+    drift: str = Field(default=Drift.QUANTITY, sa_column_kwargs={"server_default": "quantity"})
+    subject: str = _words()
+    """What it is about; one open discrepancy a comparison and subject."""
     channel: str
+    """Empty where it is about no channel."""
+    location: str = _words()
     sku: str
     kind: str
-    expected: int
-    observed: int
+    """A `DiscrepancyClass`."""
+    severity: str = Field(default=Severity.WARNING, sa_column_kwargs={"server_default": "warning"})
+    """Grows with age (`inventory.discrepancies`)."""
+    expected: int = Field(sa_column=Column(BigInteger, nullable=False))
+    observed: int = Field(sa_column=Column(BigInteger, nullable=False))
+    message: str = _words()
     status: str = "open"
-    resolution: str = ""
+    resolution: str = _words()
+    actor: str = _words()
+    """Who resolved it, if a person did, and why."""
+    reason: str = _words()
     opened_at: datetime = when()
     last_seen_at: datetime = when()
+    healing_since: datetime | None = when(nullable=True)
+    """What policy does about it was begun then."""
     resolved_at: datetime | None = when(nullable=True)
     times: int = 1

@@ -170,6 +170,58 @@ class DiscrepancyClass(StrEnum):
     BAD_COUNT = "bad_count"
 
 
+class Comparison(StrEnum):
+    """What the ledger is held against."""
+
+    QUANTITIES = "quantities"
+    ORDERS = "orders"
+    WAREHOUSE = "warehouse"
+    LEDGER = "ledger"
+    """Against itself."""
+
+
+class Drift(StrEnum):
+    """What differs, beside its class."""
+
+    QUANTITY = "quantity"
+    MISSED_ORDER = "missed_order"
+    """The channel has it, the ledger has not."""
+    PHANTOM_ORDER = "phantom_order"
+    """The ledger has it, the channel denies it."""
+    CHANGED_ORDER = "changed_order"
+    COUNT = "count"
+    BALANCE = "balance"
+    RESERVED = "reserved"
+    EXPOSURE = "exposure"
+    GUARD = "guard"
+    NEGATIVE = "negative"
+    ORPHANED_HOLD = "orphaned_hold"
+    """Units that a reservation holds which is over, or holds past its time and unswept."""
+    DOUBLED_HOLD = "doubled_hold"
+    """One order holds units twice: its own and those of the hold that it came from."""
+    UNMATCHED_LINES = "unmatched_lines"
+    """What a reservation holds is not what was ordered, or not what its movements say."""
+    STUCK = "stuck"
+    """It waits in the inbox or the outbox and nobody works on it."""
+
+
+class DiscrepancyStatus(StrEnum):
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+class Resolution(StrEnum):
+    """Why a discrepancy is no more."""
+
+    AGREES = "agrees"
+    """Both sides say the same again, and nothing was done for it."""
+    HEALED = "healed"
+    EXPLAINED = "explained"
+    """Something read later tells why they differed: an order, a movement."""
+    BY_PERSON = "by_person"
+    LISTING_DROPPED = "listing dropped"
+
+
 class Severity(StrEnum):
     CRITICAL = "critical"
     WARNING = "warning"
@@ -197,6 +249,46 @@ class IncidentKind(StrEnum):
     """A channel's own settings make its numbers meaningless: not tracked, oversell allowed, …"""
     CREDENTIALS = "credentials"
     WEBHOOK_GAP = "webhook_gap"
+    CHANNEL_DARK = "channel_dark"
+    """A channel's orders were not read for longer than its own interval allows."""
+    POLICY_REVIEW = "policy_review"
+    """Somebody wanted to look at the policy in force again until a day that is past."""
+    WRITE_CONFLICT = "write_conflict"
+    """Somebody else changes a listing's number back as often as we set it."""
+    PHANTOM_ORDER = "phantom_order"
+    """The ledger holds units for an order that the channel denies."""
+    DISCREPANCY = "discrepancy"
+    """Discrepancies stay open for longer than they should."""
+    COUNT_APPROVAL = "count_approval"
+    """A count differs by more than may be adjusted without a person."""
+    COUNT_OVERDUE = "count_overdue"
+    """Bins that were not counted within the time promised."""
+    SHRINKAGE = "shrinkage"
+    """More is missing from the shelves than the target allows."""
+    TRANSFER_STUCK = "transfer_stuck"
+    """Units that were sent to another location should have arrived and have not."""
+    INBOUND_LATE = "inbound_late"
+    """A supplier promised units for a day that is past."""
+    RETURNS_WAITING = "returns_waiting"
+    """Returned units lie uninspected for too long."""
+    SHIPMENT_HELD = "shipment_held"
+    """Units are said to have been routed or sent that the ledger does not have for that order."""
+    SUPPLIER_FEED = "supplier_feed"
+    """A supplier's feed cannot be read, or says nothing new for too long."""
+    NOT_RUNNING = "not_running"
+    """A part of onhand was silent for longer than its own interval allows."""
+    RUN_FAILED = "run_failed"
+    """Prefect says that a flow run crashed, failed, never started or has lost its process."""
+    NOT_TOLD = "not_told"
+    """A target of alerts takes no messages."""
+    APPROVAL_WANTED = "approval_wanted"
+    """A run waits for somebody who may approve what its actor may not do alone."""
+    PAUSE_UNFINISHED = "pause_unfinished"
+    """A channel was to be taken off sale or put back, and the switch could not be turned."""
+    FALLBACK = "fallback"
+    """The fallback ladder took a step for a channel in trouble, or can do nothing about it."""
+    SOURCE_DARK = "source_dark"
+    """A warehouse, an ERP or a supplier was not heard of for longer than its own interval allows."""
 
 
 class FindingKind(StrEnum):
@@ -222,3 +314,79 @@ class FindingSeverity(StrEnum):
     BLOCKER = "blocker"
     WARNING = "warning"
     INFO = "info"
+
+
+class CountStatus(StrEnum):
+    """Of one bin that is to be counted. The last three are terminal."""
+
+    OPEN = "open"
+    RECOUNT = "recount"
+    """Counted, and to be counted again by another person."""
+    AWAITING_APPROVAL = "awaiting_approval"
+    MATCHED = "matched"
+    ADJUSTED = "adjusted"
+    REJECTED = "rejected"
+    """A person did not believe the counts: nothing was posted, and the bin is as good as never counted."""
+
+
+class CountCause(StrEnum):
+    """Why a bin is to be counted now."""
+
+    DUE = "due"
+    """Its turn: the longest uncounted."""
+    VALUE = "value"
+    VELOCITY = "velocity"
+    ERROR_HISTORY = "error_history"
+    DRIFT = "drift"
+    ZERO_SALES = "zero_sales"
+    """It used to sell, there is stock by the ledger, and no more is sold."""
+    OVERSELL = "oversell"
+    """A unit could not be found, or more was sold than there was."""
+    LATE_MOVEMENT = "late_movement"
+    """What had happened before the last count was recorded after it."""
+    REJECTED = "rejected"
+    """The last count was not believed, or could not be posted whole."""
+    ASKED = "asked"
+    """A person asked for it."""
+
+
+class PauseOwner(StrEnum):
+    """Whose a pause is. Only its own kind lifts it: onhand its own, a person a person's and onhand's."""
+
+    ONHAND = "onhand"
+    PERSON = "person"
+    PLATFORM = "platform"
+    """The vendor took the channel off sale; it alone puts it back."""
+
+
+class PauseStatus(StrEnum):
+    """Every one but `lifted` is open: nothing is raised on the channel."""
+
+    TURNING = "turning"
+    """The switch is being turned; what the channel shows may still be sold."""
+    PAUSED = "paused"
+    LIFTING = "lifting"
+    """The switch is being turned back; what the channel shows may be sold again."""
+    LIFTED = "lifted"
+
+
+class ApprovalStatus(StrEnum):
+    ASKED = "asked"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    """Nobody decided in time: nothing was done."""
+
+
+class AdjustmentReason(StrEnum):
+    """Why a person changes stock by hand. Decides where the units come from or go to."""
+
+    MISCOUNT = "miscount"
+    FOUND = "found"
+    LOST = "lost"
+    DAMAGED = "damaged"
+    QUARANTINED = "quarantined"
+    WRITTEN_OFF = "written_off"
+    SUPPLIER = "supplier"
+    """A delivery held more or fewer than was booked."""
+    DATA_ERROR = "data_error"

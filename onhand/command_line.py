@@ -125,6 +125,81 @@ def replay(
 
 
 @app.command()
+def policy(
+    action: str = typer.Argument("show", help="show, check, diff or apply."),
+    file: Path | None = typer.Argument(None, dir_okay=False, help="A policy file; default: ONHAND_POLICY_FILE."),
+    actor: str = typer.Option("", help="Your name: who brings it in force."),
+    reason: str = typer.Option("", help="Why; people will read it later."),
+    json: bool = typer.Option(False, "--json", help="For programs."),
+) -> None:
+    """The policy in force; is a file sound; which numbers would it change and why; bring it in force."""
+    from onhand.policy_command import run_policy
+
+    raise typer.Exit(run_policy(action, file, actor=actor, reason=reason, as_json=json))
+
+
+@app.command()
+def exposure(
+    sku: str | None = typer.Argument(None, help="One SKU and its listings; default: the tightest SKUs."),
+    most: int = typer.Option(20, min=1, max=100_000, help="How many SKUs to show."),
+    hours: float = typer.Option(0, min=0, max=24 * 365, help="With the samples of so many hours."),
+    json: bool = typer.Option(False, "--json", help="For programs."),
+) -> None:
+    """What could be oversold at worst: in total, by channel, SKU and listing; exit code 1 when it is anything."""
+    from onhand.exposure_command import run_exposure
+
+    raise typer.Exit(run_exposure(sku, most=most, hours=hours, as_json=json))
+
+
+@app.command()
+def status(
+    most: int = typer.Option(5, min=1, max=100, help="Rows of each section that is not fine."),
+    whole: bool | None = typer.Option(None, help="Measure also what takes seconds of a million listings."),
+    json: bool = typer.Option(False, "--json", help="For programs."),
+) -> None:
+    """How the business is, the worst first; exit code 1 when something critical is open."""
+    from onhand.status import run_status
+
+    raise typer.Exit(run_status(as_json=json, most=most, whole=whole))
+
+
+@app.command()
+def audit(
+    export: list[str] = typer.Option(..., help="CHANNEL=FILE: its own export of SKUs and quantities. At least two."),
+    orders: Path | None = typer.Option(None, exists=True, dir_okay=False, help="CSV of orders, plain or .gz."),
+    lag: float = typer.Option(300.0, help="Seconds until a channel hears of the others' sales today."),
+    cover_weeks: float | None = typer.Option(None, help="Weeks of stock to replay upon; default: today's numbers."),
+    most: int = typer.Option(10, min=1, max=1000, help="Rows of each table in the terminal."),
+    json: Path | None = typer.Option(None, help="Write the figures into this file."),
+    html: Path | None = typer.Option(None, help="Write a page into this file."),
+) -> None:
+    """Before anything is connected: what is out of sync, what would have oversold, what to do first."""
+    from onhand.audit_command import run_audit
+
+    code = run_audit(export, orders, lag=lag, cover_weeks=cover_weeks, most=most, to_json=json, to_html=html)
+    raise typer.Exit(code)
+
+
+@app.command()
+def runbook(
+    channel: str = typer.Argument(help="Code of the channel."),
+    to: Path | None = typer.Option(None, dir_okay=False, help="Write it into this file instead."),
+) -> None:
+    """What to do when a channel is dark: from the policy in force, its switch and the ladder's settings."""
+    from onhand.runbook_command import run_runbook
+
+    raise typer.Exit(run_runbook(channel, to=to))
+
+
+@app.command()
+def raci(json: bool = typer.Option(False, "--json", help="For programs.")) -> None:
+    """Check who may do and approve what, and show it; exit code 2 when the file makes no sense."""
+    from onhand.raci_table import run_raci
+
+    raise typer.Exit(run_raci(as_json=json))
+
+
+@app.command()
 def intake(
     host: str = typer.Option("127.0.0.1", help="Address to listen at."),
     port: int = typer.Option(8080, min=1, max=65535, help="Port to listen at."),
@@ -144,6 +219,17 @@ def reservations(
     from onhand.services.serve import run_reservations
 
     raise typer.Exit(run_reservations(host, port))
+
+
+@app.command()
+def watchdog(
+    once: bool = typer.Option(True, help="Look once, for cron; without: go on until Ctrl-C."),
+    every_minutes: float = typer.Option(5.0, min=0.5, max=1440, help="How often it is called, or looks."),
+) -> None:
+    """Is everybody alive? Opens and closes incidents and sends alerts, without Prefect."""
+    from onhand.watchdog_command import run_watchdog
+
+    raise typer.Exit(run_watchdog(once=once, every_minutes=every_minutes))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -174,21 +260,32 @@ def _known(error: Exception) -> int | None:
 
     from adapters.channels.registry import ChannelFileError
     from adapters.embedded_postgres import EmbeddedPostgresError
+    from adapters.export_csv import ExportError
+    from adapters.raci_file import RaciError
     from adapters.sandbox.trace import TraceError
     from adapters.settings import SettingsError
+    from inventory.channels import UnknownChannel
     from inventory.explanation import UnknownSku
     from inventory.outage_pattern import OutageError
+    from inventory.policy_file import PolicyFileError
     from inventory.policy_text import PolicyError
     from inventory.rebuilding import NotRebuildable
     from onhand.ledger_access import LedgerUnreachable
+    from onhand.policy_command import PolicyCommandError
     from onhand.processes import ProcessError
+    from onhand.runbook_command import RunbookError
     from onhand.services.tokens import TokenError
     from onhand.stack import StackError
+    from tasks.readiness_check import AuditError
     from tasks.replay_orders import ReplayError
 
-    if isinstance(error, PolicyError | OutageError | ReplayError):
+    if isinstance(error, PolicyError | PolicyFileError | PolicyCommandError | OutageError | ReplayError):
         return NONSENSE
-    if isinstance(error, SettingsError | ChannelFileError | TraceError | UnknownSku | TokenError):
+    if isinstance(error, AuditError | ExportError):
+        return NONSENSE
+    if isinstance(error, UnknownChannel | RunbookError):
+        return NONSENSE
+    if isinstance(error, RaciError | SettingsError | ChannelFileError | TraceError | UnknownSku | TokenError):
         return NONSENSE
     if isinstance(error, EmbeddedPostgresError | ProcessError | StackError | OperationalError):
         return PROBLEM

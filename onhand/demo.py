@@ -18,6 +18,7 @@ from adapters.sandbox.shoppers import Rush, Shoppers
 from adapters.sandbox.timetable import Storefront
 from adapters.sandbox.trace import Trace, read_trace
 from adapters.settings import PROJECT_ROOT, settings
+from onhand.exposure_story import Sampler, story, summed_up
 from onhand.live import view
 from onhand.prefect_api import PrefectApi
 from onhand.promises import Line, Truth, verdict
@@ -64,7 +65,12 @@ def run_demo(options: Options) -> int:
         engine = create_engine(stack.database_url, application_name="onhand demo")
         api = PrefectApi(stack.api_url)
         try:
-            lines = _trade(console, stack, engine, api, trace, units, options)
+            sampler = Sampler(engine)
+            lines = _trade(console, stack, engine, api, trace, units, options, sampler)
+            with engine.connect() as connection:
+                taken = sampler.taken(connection)
+            lines.append(Line("worst case above what is sellable", summed_up(taken)))
+            console.print(story(taken))
         finally:
             api.close()
             engine.dispose()
@@ -96,6 +102,7 @@ def _trade(
     trace: Trace,
     units: dict[str, int],
     options: Options,
+    sampler: Sampler,
 ) -> list[Line]:
     urls = shop_urls(stack)
     api.pause_schedules()
@@ -110,7 +117,7 @@ def _trade(
     storefronts = [Storefront(code, url) for code, url in urls.items()]
     rush = Rush(skus=tuple(hottest(trace, 5)), racers=1, attempts=3)
     shoppers = Shoppers(storefronts, trace, seconds=options.seconds, rush=rush, timeout=5.0)
-    troubled = _open_the_shops(console, engine, shoppers, urls, options)
+    troubled = _open_the_shops(console, engine, shoppers, urls, options, sampler)
     _drain(console, engine, urls)
     checks = [
         api.start("reconcile", "quantities", channels=list(urls)),
@@ -152,7 +159,7 @@ def _await_first_numbers(console: Console, engine: Engine, api: PrefectApi, shif
 
 
 def _open_the_shops(
-    console: Console, engine: Engine, shoppers: Shoppers, urls: dict[str, str], options: Options
+    console: Console, engine: Engine, shoppers: Shoppers, urls: dict[str, str], options: Options, sampler: Sampler
 ) -> tuple[datetime, datetime]:
     """The day itself, with the Shopify shop in trouble during it; returns from when until when."""
     trouble = _trouble(options.seconds)
@@ -168,6 +175,7 @@ def _open_the_shops(
             note = trouble[told - 1][1] if told else "a quiet morning"
             with engine.connect() as connection:
                 live.update(view(connection, shoppers, urls, min(1.0, elapsed / options.seconds), note))
+            sampler()
             if shoppers.join(timeout=0.4):
                 break
     set_faults(urls["shopify"], [])

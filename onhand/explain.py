@@ -86,6 +86,15 @@ def _tables(found: Explanation) -> Iterable[Table]:
             for one in found.listings
         ),
     )  # fmt: skip
+    yield _table(
+        "Which policy says so (pieces)",
+        ("channel", "listing", "policy in force", "kept for others", "may sell unseen for", "order lines in it"),
+        (
+            (one.channel, one.ref, one.policy, one.kept, None if one.lag is None else f"{one.lag:.0f} s",
+             None if one.unseen_lines is None else f"{one.unseen_lines:.3g}")
+            for one in found.listings
+        ),
+    )  # fmt: skip
     most = sorted(found.holders, key=lambda one: one.held + one.oversold, reverse=True)[:MOST_HOLDERS]
     more = f", the {MOST_HOLDERS} largest of {len(found.holders):,} (all of them: --json)"
     yield _table(
@@ -129,6 +138,8 @@ def _sums(stock: Availability, oversold: int) -> list[tuple[str, int]]:
         ("= available", stock.available),
         ("− accuracy margin", stock.accuracy_margin),
         ("− safety stock", stock.safety_stock),
+        *([("− kept for promotions", stock.promotions)] if stock.promotions else []),
+        *((f"− not confirmed for long at {place}", units) for place, units in sorted(stock.aged_at.items())),
         ("= sellable", stock.sellable),
     ]
     return [*rows, ("sold, but do not exist", oversold)] if oversold else rows
@@ -137,6 +148,10 @@ def _sums(stock: Availability, oversold: int) -> list[tuple[str, int]]:
 def _listing_state(one: Any) -> str:
     if one.in_doubt_until:
         return f"in doubt until {_text(one.in_doubt_until)}"
+    if one.off_sale:
+        return f"off sale by {one.off_sale}"
+    if one.dark:
+        return "its channel is dark: nothing is written"
     if not one.tracked:
         return "stock not tracked there"
     return f"held back since {_text(one.held_since)}" if one.held_since else one.mode

@@ -1,80 +1,255 @@
-"""Read every quantity that a channel shows and compare it with the ledger."""
+"""Read the quantities that a channel shows, page by page, and reconcile them with the ledger."""
 
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from adapters.channels.protocol import Reading
-from adapters.database import in_transaction, unit_of_work
-from inventory.channels import channel_state
-from inventory.exposure import Observation, observe
-from inventory.reconciliation import Compared, Reconciliation, compare
+from adapters.channels.protocol import Channel, Reading
+from adapters.database import RETRIABLE, sqlstate, unit_of_work
+from adapters.http import ChannelFault
+from expectations.parameters import ChannelSnapshot
+from expectations.snapshot_frames import SnapshotRow, snapshot_frame
+from expectations.verdict import Status, Verdict
+from inventory.channels import ChannelState, channel_state
+from inventory.exposure import Observation
+from inventory.gate_log import HeldRow, hold_rows, release_rows_under
+from inventory.incidents import NewIncident, open_incidents, resolve_incidents
+from inventory.listing_scopes import hot_listings, pages_of, sample_listings
+from inventory.readings import (
+    LARGEST,
+    Counts,
+    begin_readings,
+    end_readings,
+    note_readings,
+    observe_page,
+    recheck,
+)
+from inventory.reconciliation import Compared, Reconciliation, settle_readings
+from inventory.words import IncidentKind, Severity
+from tasks.apply import record
+from tasks.pull import pull
 from tasks.runtime import Runtime
 
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+SUITE = "channel_snapshot"
 CHUNK = 1000
 """Listings that are read and compared at a time, so that memory stays flat."""
+LOOKED_LATELY = timedelta(hours=20)
+"""A listing that agrees, and was seen within this time, is not written to."""
+LONGEST_READ = timedelta(hours=6)
+"""A large catalogue takes its time at a vendor that counts calls; longer than this it is no look any more."""
+_MOST_NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which listings: `hot`, `full`, or `sample` (of `size`, drawn by `seed`); `skus` narrows a full one."""
+
+    name: str = "full"
+    skus: Sequence[str] = ()
+    seed: int = 0
+    size: int = 500
 
 
 def compare_channel(
-    runtime: Runtime, channel: str, *, stale_after: timedelta, heal: bool, skus: Sequence[str] = ()
+    runtime: Runtime,
+    channel: str,
+    *,
+    stale_after: timedelta,
+    heal: bool,
+    scope: Scope = Scope(),
+    chunk: int = CHUNK,
+    approved_by: str = "",
 ) -> Reconciliation:
-    """Compare all listings of the channel, or those of `skus`. Pull its orders first: what they changed is no
-    difference. Raises ChannelFault when the channel cannot be read; what was compared before stays."""
-    parts = list(_parts(runtime, channel, stale_after, heal, skus))
-    return Reconciliation(
-        channel=channel,
-        compared=sum(part.compared for part in parts),
-        equal=sum(part.equal for part in parts),
-        differing=tuple(one for part in parts for one in part.differing),
-        missing=tuple(ref for part in parts for ref in part.missing),
-        healed=sum(part.healed for part in parts),
-    )
+    """Compare the channel's listings of the scope with the ledger, and heal what is safe.
+
+    Pull its orders first: what they changed is no difference. Where something differs they are pulled once more, for
+    what was sold while we read; if that fails, nothing can be told of the difference, and it is classed stale. Nothing
+    is healed when the orders were read longer ago than `stale_after`, nor when the gate does not believe the answer
+    (`approved_by` does). Raises ChannelFault when the quantities cannot be read; then nothing was changed.
+    """
+    with runtime.engine.connect() as connection:
+        try:
+            return _Session(runtime, connection, channel, scope, chunk).run(stale_after, heal, approved_by)
+        finally:
+            connection.rollback()
+            end_readings(connection)
+            connection.commit()
 
 
-def _parts(
-    runtime: Runtime, channel: str, stale_after: timedelta, heal: bool, skus: Sequence[str]
-) -> Iterator[Reconciliation]:
-    with unit_of_work(runtime.engine) as connection:
-        state = channel_state(connection, channel)
-        refs = _refs(connection, channel, skus)
-    ordered = sorted(refs)
-    with runtime.channel(channel) as adapter:
-        for start in range(0, len(ordered), CHUNK):
-            asked = ordered[start : start + CHUNK]
-            started = runtime.now()
-            readings = adapter.read_quantities(asked)
-            ended = runtime.now()
-            observations = _observations(readings, refs)
-            missing = sorted(set(asked) - {one.listing_ref for one in readings})
+class _Session:
+    def __init__(self, runtime: Runtime, connection: Connection, channel: str, scope: Scope, chunk: int) -> None:
+        self.runtime, self.connection, self.scope, self.chunk = runtime, connection, scope, chunk
+        self.state = channel_state(connection, channel)
+        self.asks_first = bool(
+            connection.execute(
+                # Behind a switch what is shown promises nothing either: the last number confirmed is expected.
+                text(
+                    "SELECT asks_first OR EXISTS (SELECT FROM channel_pause AS pause WHERE pause.channel = code "
+                    "AND pause.status = 'paused' AND pause.by_switch) FROM channel WHERE code = :code"
+                ),
+                {"code": channel},
+            ).scalar_one()
+        )
+        begin_readings(connection)
+        connection.commit()
+        self.counts = Counts()
+        self.result = Reconciliation(channel)
+        self.began = runtime.now()
+        self.unusable: list[str] = []
 
-            def work(connection: Connection) -> Reconciliation:
-                result = compare(
-                    connection,
-                    channel,
-                    observations,  # noqa: B023 - runs at once
-                    missing=missing,  # noqa: B023
-                    pulled_at=state.pulled_at,
-                    stale_after=stale_after,
-                    heal=heal,
-                    now=runtime.now(),
-                )
-                observe(connection, observations, read_started=started, read_ended=ended)  # noqa: B023
-                return result
+    def run(self, stale_after: timedelta, heal: bool, approved_by: str) -> Reconciliation:
+        self._read()
+        self._work(self._recheck)
+        fresh = self.counts.differing == 0 or self._pull_again()
+        self._work(self._recheck)
+        result = self.result
+        result.compared, result.differing = self.counts.compared, self.counts.differing
+        result.unusable = len(self.unusable)
+        stale = not fresh or self._is_stale(stale_after)
+        believed = result.asked == 0 or self._judge(stale_after, approved_by)
+        if believed:
+            self._work(lambda connection: self._settle(connection, stale, heal))
+        self._observe(raises_only=not believed)
+        return result
 
-            yield in_transaction(runtime.engine, work)
+    def _read(self) -> None:
+        ids = self._ids()
+        with self.runtime.channel(self.result.channel) as adapter:
+            for page in pages_of(self.connection, self.result.channel, self.chunk, skus=self.scope.skus, ids=ids):
+                self._read_page(adapter, page.refs)
+
+    def _ids(self) -> list[int] | None:
+        code, now = self.result.channel, self.runtime.now()
+        if self.scope.name == "hot":
+            return hot_listings(self.connection, code, now=now)
+        if self.scope.name == "sample":
+            return sample_listings(self.connection, code, seed=self.scope.seed, size=self.scope.size, now=now)
+        return None
+
+    def _read_page(self, adapter: Channel, refs: dict[str, int]) -> None:
+        started = self.runtime.now()
+        readings = {one.listing_ref: one for one in adapter.read_quantities(list(refs)) if one.listing_ref in refs}
+        ended = self.runtime.now()
+        result = self.result
+        result.asked += len(refs)
+        result.missing += len(refs) - len(readings)
+        if len(readings) < len(refs) and len(result.missing_refs) < _MOST_NAMED:
+            missing = sorted(set(refs) - set(readings))
+            result.missing_refs = (*result.missing_refs, *missing)[:_MOST_NAMED]
+        self.unusable += [ref for ref, one in readings.items() if not _usable(one)]
+        seen = [Observation(refs[ref], one.quantity, one.tracked) for ref, one in readings.items() if _usable(one)]
+
+        def note(connection: Connection) -> None:
+            note_readings(
+                connection,
+                seen,
+                counts,
+                asks_first=self.asks_first,
+                read_started=started,
+                read_ended=ended,
+                looked_before=started - LOOKED_LATELY,
+            )
+
+        counts = self.counts
+        self._work(note)
+
+    def _recheck(self, connection: Connection) -> None:
+        recheck(connection, self.result.channel, self.counts, asks_first=self.asks_first)
+
+    def _pull_again(self) -> bool:
+        try:
+            pull(self.runtime, self.result.channel)
+        except ChannelFault as fault:
+            log.warning("%s: what differs may be sales, its orders cannot be read: %s", self.result.channel, fault)
+            return False
+        return True
+
+    def _state(self) -> ChannelState:
+        with unit_of_work(self.runtime.engine) as connection:
+            return channel_state(connection, self.result.channel)
+
+    def _is_stale(self, stale_after: timedelta) -> bool:
+        pulled_at = self._state().pulled_at
+        return pulled_at is None or self.runtime.now() - pulled_at > stale_after
+
+    def _judge(self, stale_after: timedelta, approved_by: str) -> bool:
+        """Whether the answer is believed; the verdict is noted, and a block is told."""
+        counts, result, now = self.counts, self.result, self.runtime.now()
+        row = SnapshotRow(
+            result.channel,
+            result.asked,
+            counts.answered + result.unusable,
+            result.unusable,
+            counts.compared,
+            counts.differing,
+            counts.selling,
+            counts.zeroed,
+            self.began,
+            self._state().pulled_at,
+        )
+        told = ChannelSnapshot(now=now, orders_age=stale_after, max_age=LONGEST_READ)
+        verdict = self.runtime.check(SUITE, snapshot_frame([row]), told)
+        block = verdict.status in (Status.BLOCK, Status.ERROR, Status.PARTIAL)
+        if block and not (approved_by and verdict.status is Status.BLOCK):
+            result.blocked = verdict.summary()
+        self._work(lambda connection: self._note_verdict(connection, verdict, now))
+        return not result.blocked
+
+    def _note_verdict(self, connection: Connection, verdict: Verdict, now: datetime) -> None:
+        code, subject = self.result.channel, f"{SUITE}/{self.result.channel}"
+        record(connection, code, verdict, now)
+        if self.scope.name == "full" and not self.scope.skus:
+            # All were read: what is still unusable is held again below.
+            release_rows_under(connection, SUITE, [code], now=now)
+        held = [HeldRow(f"{code}/{ref}", "UNUSABLE", "a number that no shelf can hold", None, ref)
+                for ref in self.unusable[:1000]]  # fmt: skip
+        hold_rows(connection, SUITE, code, held, now=now)
+        if self.result.blocked:
+            message = f"what {code} shows is not believed, nothing is healed by it: {verdict.summary()}"
+            incident = NewIncident(IncidentKind.BATCH_BLOCKED, Severity.CRITICAL, subject, message)
+            open_incidents(connection, [incident], now=now)
+        else:
+            resolve_incidents(connection, IncidentKind.BATCH_BLOCKED, [subject], now=now)
+
+    def _settle(self, connection: Connection, stale: bool, heal: bool) -> None:
+        settle_readings(connection, self.result, stale=stale, heal=heal, now=self.runtime.now())
+
+    def _observe(self, *, raises_only: bool) -> None:
+        after: int | None = 0
+        while after is not None:
+            last = after
+
+            def work(connection: Connection) -> int | None:
+                return observe_page(connection, last, asks_first=self.asks_first, raises_only=raises_only)  # noqa: B023
+
+            after = self._work(work)
+
+    def _work(self, work: Callable[[Connection], Result], attempts: int = 5) -> Result:
+        """One transaction of this session, whose temporary table no other connection has; again after a deadlock."""
+        for attempt in range(1, attempts + 1):
+            try:
+                found = work(self.connection)
+                self.connection.commit()
+                return found
+            except DBAPIError as error:
+                self.connection.rollback()
+                if attempt == attempts or sqlstate(error) not in RETRIABLE:
+                    raise
+                time.sleep(0.02 * attempt)
+        raise AssertionError("unreachable")
 
 
-def _refs(connection: Connection, channel: str, skus: Sequence[str]) -> dict[str, int]:
-    rows = connection.execute(
-        text("SELECT ref, id FROM listing WHERE channel = :channel AND (:all OR sku = ANY(:skus)) "),
-        {"channel": channel, "all": not skus, "skus": list(skus)},
-    )
-    return {row.ref: row.id for row in rows}
-
-
-def _observations(readings: Sequence[Reading], refs: dict[str, int]) -> list[Observation]:
-    return [Observation(refs[one.listing_ref], one.quantity, one.tracked) for one in readings]
+def _usable(reading: Reading) -> bool:
+    return isinstance(reading.quantity, int) and abs(reading.quantity) <= LARGEST
 
 
 def as_rows(differing: Sequence[Compared], limit: int = 200) -> list[dict[str, object]]:

@@ -94,12 +94,32 @@ class HttpCredentials(Block):
     webhook_secret: SecretStr | None = _secret("Webhook secret", "It signs what the vendor sends to us")
 
 
+class SlackCredentials(Block):
+    """Where alerts are posted."""
+
+    _block_type_name = "onhand Slack"
+    _block_type_slug = "onhand-slack"
+
+    webhook_url: SecretStr | None = _secret("Webhook URL", "Of an incoming webhook; whoever has it can post")
+
+
+class MailCredentials(Block):
+    """The account that sends alerts by mail."""
+
+    _block_type_name = "onhand Mail"
+    _block_type_slug = "onhand-mail"
+
+    password: SecretStr | None = _secret("Password", "Of the account at the SMTP server")
+
+
 BLOCKS: tuple[type[Block], ...] = (
     ShopifyCredentials,
     WooCommerceCredentials,
     AmazonCredentials,
     EbayCredentials,
     HttpCredentials,
+    SlackCredentials,
+    MailCredentials,
 )
 
 

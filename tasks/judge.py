@@ -121,8 +121,6 @@ def _frame(steps: Sequence[Step], computed_at: datetime) -> pd.DataFrame:
 def _row(step: Step, computed_at: datetime) -> dict[str, Any]:
     position = step.position
     assert position.exposure is not None
-    # What a channel that asks first shows is no exposure; it must be there all the same.
-    shown_or_sold = step.quantity if position.asks_first else position.exposure + step.growth
     return {
         "listing_id": position.listing_id,
         "channel": position.channel,
@@ -134,7 +132,8 @@ def _row(step: Step, computed_at: datetime) -> dict[str, Any]:
         "ceiling": step.ceiling,
         "sellable": step.room.sellable,
         "exposure_others": step.room.others,
-        "exposure_after": shown_or_sold * step.room.pieces,
+        # What a channel that asks first shows is no exposure; it must be there all the same.
+        "exposure_after": step.counted * step.room.pieces,
         "cap": position.cap,
         "tracked": position.tracked,
         "mapped": bool(position.components),

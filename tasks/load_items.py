@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from adapters.database import in_transaction
 from adapters.seller_csv import CsvTable, read_csv
 from inventory import item_import
+from inventory.item_costs import set_costs
 from inventory.item_import import Refused
 from inventory.naming import naming
 from inventory.outbox import mark_dirty
@@ -16,7 +17,7 @@ from inventory.setup import add_aliases
 from tasks.runtime import Runtime
 
 ITEM_COLUMNS = ("sku", "title")
-ITEM_OPTIONAL = ("safety_stock", "accuracy_margin")
+ITEM_OPTIONAL = ("safety_stock", "accuracy_margin", "item_class", "unit_cost")
 BUNDLE_COLUMNS = ("bundle_sku", "component_sku", "quantity")
 ALIAS_COLUMNS = ("alias", "sku")
 
@@ -61,6 +62,8 @@ def _load(connection: Connection, runtime: Runtime, tables: dict[str, CsvTable |
     if table := tables["items"]:
         items, refused = item_import.check_items(_rows(table), naming(connection))
         touched |= item_import.write_items(connection, items)
+        costs = {one.sku: one.unit_cost for one in items if one.unit_cost is not None}
+        set_costs(connection, costs, now=runtime.now())
         report.items = len(items)
         report.refused += _said("items", refused)
     if table := tables["bundles"]:

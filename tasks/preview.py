@@ -17,7 +17,10 @@ from expectations.verdict import Verdict
 from inventory.availability import load_market
 from inventory.channels import channel_state
 from inventory.exposure import Observation, observe
+from inventory.foresight import differences
+from inventory.guidance import read_guidance
 from inventory.mapping import Mapped, listings_of
+from inventory.policy_store import check
 from inventory.publishing import Market, Position, Step, plan
 from inventory.words import ChannelMode
 from tasks.judge import weigh
@@ -72,6 +75,25 @@ def preview(runtime: Runtime, channel: str) -> Preview:
     return report
 
 
+def try_policy(runtime: Runtime, content: str, channel: str = "") -> list[dict[str, Any]]:
+    """Every listing (of one channel, if it is named) whose number would be another under this policy file than under
+    the one in force, and why. Nothing is changed and no channel is read: of each, what was seen last. Raises
+    PolicyFileError, UnknownChannel."""
+
+    with unit_of_work(runtime.engine) as connection:
+        file = check(connection, content)
+        if channel:
+            channel_state(connection, channel)
+        return [
+            {
+                "channel": one.channel, "listing": one.ref, "SKU": one.sku, "shows": one.shown, "in force": one.now,
+                "would show": one.then, "why": one.why,
+            }
+            for one in differences(connection, file, now=runtime.now())
+            if channel in ("", one.channel)
+        ]  # fmt: skip
+
+
 def _read(runtime: Runtime, channel: str, refs: Sequence[str]) -> list[Reading]:
     with runtime.channel(channel) as adapter:
         return [
@@ -103,7 +125,8 @@ def _as_if_live(
             text("SELECT id, observed FROM listing WHERE channel <> :code AND observed IS NOT NULL"), {"code": channel}
         )
         live = {row.id: row.observed for row in others} | {one.listing_id: one.quantity for one in seen}
-        market = load_market(connection, {one.sku for one in listings.values()}, live)
+        skus = {one.sku for one in listings.values()}
+        market = load_market(connection, skus, live, read_guidance(connection, skus, now=ended))
         steps = [step for step in plan(market) if step.position.channel == channel]
         positions = {one.ref: one for one in market.positions if one.channel == channel}
         return _Planned(steps, positions, market.slices(), market)
@@ -164,6 +187,8 @@ def _outcome(step: Step | None, gate: str, position: Position, read: bool) -> st
         return "cannot be sent: the channel does not know it"
     if not position.tracked:
         return "cannot be sent: the channel does not count its stock"
+    if position.paused:
+        return "cannot be sent: the channel is off sale"
     if not position.open:
         return "cannot be sent: a write is in doubt"
     return "as it is"

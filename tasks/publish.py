@@ -13,12 +13,18 @@ from sqlalchemy import Connection
 from adapters.database import in_transaction, unit_of_work
 from inventory import outbox, publications
 from inventory.availability import Selling, connected_skus, listing_ids, listings_that_share, load_market
+from inventory.channels import shown_counts
+from inventory.closings import goes_through_zero, in_waves
+from inventory.guidance import Guidance, read_guidance
+from inventory.learned import next_hour
 from inventory.ledger import lock_balances
 from inventory.outbox import Claim
+from inventory.pool import note_pool
+from inventory.positions import Step
 from inventory.publications import Outcome, Sent
-from inventory.publishing import plan
+from inventory.publishing import Market, plan
 from inventory.words import ChannelMode, PublicationStatus
-from tasks.judge import SAFE_AFTER, Judged, judge, still_sound, to_safe_value
+from tasks.judge import SAFE_AFTER, WIPE_WINDOW, Judged, judge, still_sound, to_safe_value
 from tasks.read import read_live
 from tasks.runtime import Runtime
 from tasks.send import send
@@ -30,6 +36,8 @@ _PAUSE = {
 }
 """How long until a listing whose write was not applied is computed again."""
 _HELD_AGAIN = timedelta(seconds=30)
+_RAISE_WAITS = timedelta(seconds=3)
+"""So long a SKU that sells all the time is only lowered."""
 _CHANGED_AGAIN = timedelta(seconds=1)
 """The ledger moved between the verdict and the locks."""
 
@@ -47,9 +55,29 @@ class PublishReport:
     """Rows that the gate held back."""
     unread: tuple[str, ...] = ()
     """Channels that could not be read."""
+    sold_again: int = 0
+    """SKUs whose raises wait because they were sold again meanwhile."""
     finished: int = 0
     rows: list[dict[str, object]] = field(default_factory=list)
     """What was sent, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What one pass is about, and what it knows."""
+
+    skus: Sequence[str]
+    live: dict[int, int]
+    guidance: Guidance
+    restless: set[str] = field(default_factory=set)
+    """SKUs whose numbers depend on the hour of the day."""
+    waves: dict[int, datetime] = field(default_factory=dict)
+    """{listing id: when} of closings that wait for others to be open again."""
+    selling: set[str] = field(default_factory=set)
+    """SKUs that were sold again while this pass was at them: nothing of them is raised now."""
+
+    def market(self, connection: Connection) -> Market:
+        return load_market(connection, self.skus, self.live, self.guidance)
 
 
 def publish(
@@ -70,20 +98,34 @@ def publish(
         if not claims:
             return report
         publications.abandon(connection, now=runtime.now())
-        listings = listing_ids(connection, [claim.sku for claim in claims])
+        skus = [claim.sku for claim in claims]
+        listings = listing_ids(connection, skus)
+        guidance = read_guidance(connection, skus, now=runtime.now(), remembered=runtime.memory.remembered)
+    runtime.memory.remembered = guidance.remembered
     known_at = runtime.now()
     report.claimed = len(claims)
     live, unread = read_live(runtime, listings)
     report.unread = tuple(sorted(unread))
-    skus = [claim.sku for claim in claims]
     again: dict[int, datetime] = {}
-    lowered = _phase(runtime, report, skus, live, False, safe_after, again)
+    view = _View(skus, live, guidance)
+    lowered = _phase(runtime, report, view, False, safe_after, again)
     # What follows only gives, or looks: every channel that had to hear of a sale has heard of it.
     _note_synced(runtime, skus, unread, again, known_at)
     _read_back(runtime, lowered, live)
-    _read_back(runtime, _phase(runtime, report, skus, live, True, safe_after, again), live)
-    _finish(runtime, report, claims, live, unread, again)
+    view.selling.update(_sold_again(runtime, claims))
+    report.sold_again = len(view.selling)
+    if len(view.selling) < len(skus):
+        _read_back(runtime, _phase(runtime, report, view, True, safe_after, again), live)
+    _finish(runtime, report, claims, view, unread, again)
     return report
+
+
+def _sold_again(runtime: Runtime, claims: Sequence[Claim]) -> set[str]:
+    """The other channels wait for the next lowering of these, not for a raise; one that has waited long enough is made
+    all the same."""
+    with unit_of_work(runtime.engine) as connection:
+        sold = outbox.sold_again(connection, claims)
+    return {one.sku for one in claims if one.sku in sold and runtime.now() - one.dirty_at < _RAISE_WAITS}
 
 
 def _note_synced(
@@ -105,8 +147,7 @@ def _note_synced(
 def _phase(
     runtime: Runtime,
     report: PublishReport,
-    skus: Sequence[str],
-    live: dict[int, int],
+    view: _View,
     raising: bool,
     safe_after: timedelta,
     again: dict[int, datetime],
@@ -114,7 +155,14 @@ def _phase(
     """All lowerings, or all raises, that the ledger asks for now; what became of those that were sent."""
     computed_at = runtime.now()
     with unit_of_work(runtime.engine) as connection:
-        steps = [step for step in plan(load_market(connection, skus, live)) if step.raises is raising]
+        market = view.market(connection)
+        steps = [step for step in plan(market) if step.raises is raising]
+        if raising:
+            steps = [one for one in steps if view.selling.isdisjoint({one.position.sku, *one.position.components})]
+        if not raising:
+            note_pool(connection, market, view.guidance.pool)
+            view.restless.update(market.restless() if market.mixed else ())
+        steps = _in_waves(connection, runtime, view, steps)
         steps, closing = to_safe_value(connection, steps, now=runtime.now(), after=safe_after)
     if not steps:
         return []
@@ -123,9 +171,7 @@ def _phase(
     for step in judged.held:
         again[step.position.listing_id] = runtime.now() + _HELD_AGAIN
     key = f"{runtime.owner}-{runtime.now().timestamp():.6f}-{'raise' if raising else 'lower'}"
-    sent = in_transaction(
-        runtime.engine, lambda connection: _begin(connection, runtime, skus, live, judged, closing, key)
-    )
+    sent = in_transaction(runtime.engine, lambda connection: _begin(connection, runtime, view, judged, closing, key))
     going = {one.step.position.listing_id for one in sent}
     for step in judged.released:
         if step.position.listing_id not in going:
@@ -135,6 +181,16 @@ def _phase(
     outcomes = send(runtime, sent, key)
     _note(runtime, report, outcomes, again)
     return outcomes
+
+
+def _in_waves(connection: Connection, runtime: Runtime, view: _View, steps: Sequence[Step]) -> list[Step]:
+    codes = {step.position.channel for step in steps if goes_through_zero(step)}
+    if not codes:
+        return list(steps)
+    now = runtime.now()
+    steps, later = in_waves(steps, shown_counts(connection, sorted(codes), since=now - WIPE_WINDOW))
+    view.waves.update({step.position.listing_id: now + _CHANGED_AGAIN for step in later})
+    return steps
 
 
 def _read_back(runtime: Runtime, outcomes: Sequence[Outcome], live: dict[int, int]) -> None:
@@ -150,16 +206,15 @@ def _read_back(runtime: Runtime, outcomes: Sequence[Outcome], live: dict[int, in
 def _begin(
     connection: Connection,
     runtime: Runtime,
-    skus: Sequence[str],
-    live: Mapping[int, int],
+    view: _View,
     judged: Judged,
     closing: set[int],
     key: str,
 ) -> list[Sent]:
     """Compute once more under the locks, keep what the verdict covers, and count the worst case."""
-    lock_balances(connection, connected_skus(connection, skus))
+    lock_balances(connection, connected_skus(connection, view.skus))
     now = runtime.now()
-    fresh = {step.position.listing_id: step for step in plan(load_market(connection, skus, live))}
+    fresh = {step.position.listing_id: step for step in plan(view.market(connection))}
     going = []
     for step in judged.released:
         listing_id = step.position.listing_id
@@ -212,6 +267,7 @@ def _row(outcome: Outcome) -> dict[str, object]:
         "sellable": step.room.sellable,
         "exposure of others": step.room.others,
         "slice": step.slice,
+        "policy": step.position.policy_version,
         "answer": outcome.status.value,
         "reason": outcome.reason,
     }
@@ -221,7 +277,7 @@ def _finish(
     runtime: Runtime,
     report: PublishReport,
     claims: Sequence[Claim],
-    live: Mapping[int, int],
+    view: _View,
     unread: Mapping[str, timedelta],
     come_back: Mapping[int, datetime],
 ) -> None:
@@ -230,16 +286,17 @@ def _finish(
 
     def work(connection: Connection) -> None:
         # What this pass sent may call for more, as a lowering for whom nothing was left: the next pass does it.
-        skus = [claim.sku for claim in claims]
-        more = plan(load_market(connection, skus, live)) if report.sent else []
-        sharing = listings_that_share(connection, skus)
+        more = plan(view.market(connection)) if report.sent else []
+        sharing = listings_that_share(connection, view.skus)
         behind = _due(sharing, unread, come_back, now)
-        again = {step.position.listing_id: now for step in more} | dict(come_back)
-        due = _due(sharing, unread, again, now) if more else behind
+        again = {step.position.listing_id: now for step in more} | view.waves | dict(come_back)
+        due = _due(sharing, unread, again, now) if more or view.waves else behind
         waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
         done = [claim for claim in claims if claim not in waiting]
         outbox.give_back(connection, waiting, owner=runtime.owner, behind=behind)
         outbox.finish(connection, done, owner=runtime.owner, now=now)
+        restless = view.restless & {claim.sku for claim in done}
+        outbox.mark_dirty(connection, restless, now=now, due=next_hour(now), eager=False)
         report.finished = len(done)
 
     in_transaction(runtime.engine, work)

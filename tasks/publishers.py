@@ -7,6 +7,7 @@ from adapters.wakeups import PUBLISH, Wakeups
 from tasks.publish import PublishReport, publish
 from tasks.runtime import Runtime
 from tasks.shift import beats
+from tasks.watch import EVERY, watch
 
 
 def publish_together(
@@ -14,7 +15,7 @@ def publish_together(
 ) -> list[PublishReport]:
     """Publish what is dirty for `seconds`: every `every_seconds`, and whenever somebody says that stock changed.
 
-    Each of `at_once` publishers claims SKUs of its own, at most `limit` a pass. The first of several takes only those
+    Each of `at_once` publishers claims SKUs of its own, at most `limit` a pass. All but the last take only those
     whose stock changed, so that a sale never waits for all publishers to have done with a long redistribution.
     Returns the passes that had something to do, in the order in which they began; raises what any publisher raised.
     """
@@ -22,11 +23,19 @@ def publish_together(
     def publisher(number: int) -> list[PublishReport]:
         # A claim must tell them apart: one that hung must not finish what another has taken over since.
         own = replace(runtime, owner=f"{runtime.owner}-{number}")
-        return _publish_alone(own, seconds, every_seconds, limit, eager_only=at_once > 1 and number == 0)
+        return _publish_alone(own, seconds, every_seconds, limit, eager_only=number < at_once - 1)
 
-    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="publisher") as pool:
+    with ThreadPoolExecutor(max_workers=at_once + 1, thread_name_prefix="publisher") as pool:
+        looking = pool.submit(_look_out, runtime, seconds)
         done = [report for reports in pool.map(publisher, range(at_once)) for report in reports]
+        looking.result()
     return sorted(done, key=lambda report: report.began_at)
+
+
+def _look_out(runtime: Runtime, seconds: float) -> None:
+    """For what changes numbers although no stock moved."""
+    for _ in beats(seconds, EVERY):
+        watch(runtime)
 
 
 def _publish_alone(
@@ -37,6 +46,6 @@ def _publish_alone(
         for _ in beats(seconds, every_seconds, wakeups.wait):
             while (report := publish(runtime, limit=limit, eager_only=eager_only)).claimed:
                 reports.append(report)
-                if report.finished < report.claimed:
+                if report.finished < report.claimed and not report.sold_again:
                     break  # what is left comes due later
     return reports

@@ -10,13 +10,14 @@ from adapters.channels.protocol import Defect, OrderPage
 from adapters.database import in_transaction, unit_of_work
 from adapters.http import ChannelFault, Resolution
 from adapters.wakeups import PUBLISH, wake
-from inventory import inbox
+from inventory import darkness, inbox
 from inventory.channels import ChannelState, advance_watermark, begin_watermark, channel_state
 from inventory.exposure import settle
 from inventory.gate_log import HeldRow, hold_rows
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.outbox import mark_dirty
 from inventory.words import IncidentKind, Severity
+from tasks import trouble
 from tasks.apply import AppliedEvents, apply_events
 from tasks.gaps import compare_with_notices
 from tasks.runtime import Runtime
@@ -36,6 +37,8 @@ class PullReport:
     defects: int = 0
     applied: AppliedEvents = field(default_factory=AppliedEvents)
     settled_skus: int = 0
+    back: bool = False
+    """The channel was dark; its orders are read now, and it may be written to again."""
 
 
 def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport:
@@ -47,12 +50,14 @@ def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport
     with unit_of_work(runtime.engine) as connection:
         state = channel_state(connection, channel)
         started = runtime.now()
+        # If it was not read for too long, it is not written to until this pull is through.
+        darkness.notice(connection, now=started, channel=channel)
         begin_watermark(connection, channel, started=started)
     report = PullReport(channel, _since(state, started), started)
     newest = _read(runtime, report)
     report.applied = apply_events(runtime, state, approved_by=approved_by)
     in_transaction(runtime.engine, lambda connection: _finish(connection, report, newest, runtime.now()))
-    if report.settled_skus:
+    if report.settled_skus or report.back:
         wake(runtime.engine, PUBLISH)
     if runtime.expects_notices(channel):
         compare_with_notices(runtime, channel)
@@ -80,6 +85,7 @@ def _read(runtime: Runtime, report: PullReport) -> datetime | None:
     except ChannelFault as fault:
         note_fault(runtime, report.channel, fault)
         raise
+    trouble.succeeded(runtime, report.channel, trouble.PULL)
     return newest
 
 
@@ -126,6 +132,7 @@ def _hold_defects(connection: Connection, channel: str, defects: list[Defect], n
 
 def note_fault(runtime: Runtime, channel: str, fault: ChannelFault) -> None:
     """A page that cannot be read is for a person to look at; a channel that is away is the outage's business."""
+    trouble.failed(runtime, channel, trouble.PULL, fault)
     if fault.resolution is not Resolution.MALFORMED:
         return
     now = runtime.now()
@@ -147,3 +154,4 @@ def _finish(connection: Connection, report: PullReport, newest: datetime | None,
         fallen = settle(connection, report.channel, pull_started=report.started)
         mark_dirty(connection, fallen, now=now, eager=False)
         report.settled_skus = len(fallen)
+        report.back = darkness.lift(connection, report.channel, pull_started=report.started, now=now)

@@ -10,6 +10,7 @@ from adapters.http import ChannelFault
 from inventory.exposure import Observation, observe
 from inventory.incidents import NewIncident, open_incidents
 from inventory.words import IncidentKind, Severity
+from tasks import trouble
 from tasks.runtime import Runtime
 
 ChannelReading = tuple[list[Reading], datetime, datetime]
@@ -37,7 +38,9 @@ def read_live(
     for code, answer in zip(listings, answers, strict=True):
         if isinstance(answer, ChannelFault):
             unread[code] = peace(answer)
+            trouble.failed(runtime, code, trouble.READ, answer)
         else:
+            trouble.succeeded(runtime, code, trouble.READ)
             live |= _note(runtime, code, listings[code], answer)
     return live, unread
 

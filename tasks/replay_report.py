@@ -11,8 +11,10 @@ COLUMNS = ("policy", "lag", "outage", "oversold", "in outages", "units", "fill",
 """`oversold`: order lines, outside the outages; `in outages`: those within; `units`: of both."""
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328}"
-    "table{border-collapse:collapse}td,th{padding:.3rem .8rem;border-bottom:1px solid #d0d7de;text-align:right}"
-    "td:first-child,th:first-child,td:nth-child(3),th:nth-child(3){text-align:left}svg{width:100%;height:auto}"
+    ".table{overflow-x:auto}table{border-collapse:collapse}"
+    "td,th{padding:.3rem .6rem;white-space:nowrap;border-bottom:1px solid #d0d7de;text-align:right}"
+    "td:first-child,th:first-child,td:nth-child(3),th:nth-child(3){text-align:left}"
+    "td:nth-child(3){white-space:normal;overflow-wrap:anywhere;min-width:8rem}svg{width:100%;height:auto}"
     "@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}}"
 )
 
@@ -76,7 +78,8 @@ def html_page(replay: Replay) -> str:
         f"<style>{_STYLE}</style></head><body>\n<h1>Replay of policies</h1>\n{frontier(replay.rows)}\n"
         "<p>Each mark is one policy at one lag; the upper left corner is best. Fill is what was delivered, against one "
         "counter that all channels ask. Oversold lines are those that could not be delivered as sold.</p>\n"
-        f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>\n<ul>{notes}</ul>\n</body></html>\n"
+        f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>\n'
+        f"<ul>{notes}</ul>\n</body></html>\n"
     )
 
 

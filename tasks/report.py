@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 MOST_ROWS = 500
 """Of a table artifact; a browser shows no more with pleasure."""
@@ -15,3 +15,8 @@ def table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None
     if left_out > 0:
         description += f"\n\n{left_out} more rows are not shown."
     create_table_artifact(key=key, table=[dict(row) for row in rows[:MOST_ROWS]], description=description)
+
+
+def page(key: str, markdown: str, description: str) -> None:
+    """A text for people; `key` as of a table."""
+    create_markdown_artifact(key=key, markdown=markdown, description=description)

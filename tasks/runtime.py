@@ -19,8 +19,18 @@ from adapters.settings import secret, settings
 from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
+from inventory.guidance import Remembered
 from inventory.revisions import count_revisions
 from tasks.channel_pool import ChannelPool
+
+
+@dataclass
+class Memory:
+    """What one process keeps from pass to pass: of the policy in force, and of what failed."""
+
+    remembered: Remembered = field(default_factory=Remembered)
+    troubled: set[tuple[str, str]] = field(default_factory=set)
+    """(channel, call) whose faults this process has noted (`tasks.trouble`)."""
 
 
 @dataclass
@@ -45,6 +55,8 @@ class Runtime:
     """The channels as `channels.toml` has them, by code."""
     at_once: int = 8
     """Channels that are read or written at the same time. One makes a simulation repeatable."""
+
+    memory: Memory = field(default_factory=Memory)
 
     @contextmanager
     def channel(self, code: str) -> Iterator[Channel]:

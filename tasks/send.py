@@ -8,6 +8,7 @@ from adapters.channels.protocol import Change, ChangeResult, ChangeStatus
 from adapters.http import ChannelFault
 from inventory.publications import Outcome, Sent
 from inventory.words import PublicationStatus
+from tasks import trouble
 from tasks.runtime import Runtime
 
 _STATUS = {
@@ -42,8 +43,13 @@ def _send_channel(runtime: Runtime, code: str, sent: Sequence[Sent], key: str) -
             except ChannelFault as fault:
                 # The adapter is certain that nothing of this call was applied; the next pass computes anew.
                 outcomes += [Outcome(one, PublicationStatus.STALE, str(fault)) for one in batch]
+                trouble.failed(runtime, code, trouble.WRITE, fault)
                 continue
             outcomes += _matched(batch, results)
+            if all(result.status is ChangeStatus.UNKNOWN for result in results):
+                trouble.note(runtime, code, trouble.WRITE, ChangeStatus.UNKNOWN.value)
+            else:
+                trouble.succeeded(runtime, code, trouble.WRITE)
     return outcomes
 
 

@@ -3,13 +3,18 @@
 from adapters.database import in_transaction
 from adapters.wakeups import PUBLISH, wake
 from inventory.hold_terms import expire
+from tasks import pause, permission, promote
 from tasks.runtime import Runtime
 
 CHUNK = 1000
 
 
 def sweep(runtime: Runtime) -> int:
-    """Returns how many holds ended."""
+    """Also what else ends by its time: requests for an approval, guards of promotions; and pauses are looked at.
+    Returns how many holds ended."""
+    permission.expire(runtime)
+    promote.turn(runtime)
+    pause.note_leaks(runtime)
     total = 0
     while True:
         ended = in_transaction(runtime.engine, lambda connection: expire(connection, now=runtime.now(), limit=CHUNK))

@@ -34,6 +34,8 @@ from adapters.channels.protocol import (
     OrderPage,
     PauseState,
     Reading,
+    Remember,
+    forget,
 )
 from adapters.http import ChannelFault, Resolution
 
@@ -151,7 +153,7 @@ class Amazon:
         """What Amazon's own warehouses hold for the seller in the first marketplace. Raises ChannelFault."""
         return read_fba_stock(self._client, self._marketplace_id)
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """See the protocol: zeros by feed, the only lever at Amazon that can be taken back. FBA listings stay as
         they are. Returns when Amazon has accepted the zeros; they are live some minutes later."""
         changes = [Change(ref, 0, None) for ref in dict.fromkeys(listing_refs)]
@@ -161,6 +163,7 @@ class Amazon:
             what = f"pause: {len(busy)} listings wait for a feed that has not come to its end"
             raise ChannelFault(self.code, Resolution.RETRY, what)
         going = [change for change in changes if change.listing_ref not in refused]
+        remember({"zeroed": [change.listing_ref for change in going]})
         zeroed: list[str] = []
         for start in range(0, len(going), MOST_MESSAGES):
             results: dict[str, ChangeResult] = {}

@@ -173,7 +173,8 @@ class Writer:
                 why = "accepted; that it is read back would not prove a lowering"
                 results[ref] = ChangeResult(ref, ChangeStatus.UNKNOWN, why)
                 del waiting[ref]
-        until, pause = self._client.clock() + self._rules.apply_wait_s, FIRST_LOOK_S
+        began, pause = self._client.clock(), FIRST_LOOK_S
+        until = began + self._rules.apply_wait_s
         while waiting and self._client.clock() + pause <= until:
             self._client.sleep(pause)
             try:
@@ -188,6 +189,7 @@ class Writer:
             for ref in seen:
                 del waiting[ref]
                 results[ref] = ChangeResult(ref, ChangeStatus.DONE)
-            pause = min(pause * 2, LONGEST_LOOK_S)
+            # A write is seen at most half as late again as it was applied.
+            pause = min(max(FIRST_LOOK_S, (self._client.clock() - began) / 2), LONGEST_LOOK_S)
         for ref in waiting:
             results[ref] = ChangeResult(ref, ChangeStatus.UNKNOWN, "accepted, not yet seen at the listing")

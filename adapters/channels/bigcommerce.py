@@ -33,6 +33,8 @@ from adapters.channels.protocol import (
     OrderPage,
     PauseState,
     Reading,
+    Remember,
+    forget,
 )
 from adapters.http import ChannelFault
 
@@ -131,9 +133,9 @@ class BigCommerce:
         """See the protocol. `stocked_here` is False too where one number counts for several variants."""
         return self._stock.catalogue(self._page_size)
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """See the protocol: zeros, 2,000 a call; `availability` for what is not counted, ten a call."""
-        return self._writer.pause(listing_refs)
+        return self._writer.pause(listing_refs, remember)
 
     def resume(self, state: PauseState) -> None:
         self._writer.resume(state)

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.channels.bigcommerce_client import BigCommerceClient, chunks
 from adapters.channels.bigcommerce_stock import BY_PRODUCT, NONE, OFF, PRODUCTS, Item, Stock
-from adapters.channels.protocol import Change, ChangeResult, ChangeStatus, PauseState
+from adapters.channels.protocol import Change, ChangeResult, ChangeStatus, PauseState, Remember, forget
 from adapters.http import ChannelFault, Resolution
 
 ABSOLUTE = "/v3/inventory/adjustments/absolute"
@@ -54,7 +54,7 @@ class StockWriter:
         self._confirm(accepted, results)
         return [results[ref] for ref in wanted]
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """Everything that is counted to zero; what is not, which zeros would not stop, by its `availability`.
 
         Gives back when the store has taken the zeros; they are live a moment later. When a switch fails, those that
@@ -62,9 +62,11 @@ class StockWriter:
         """
         items = list(self._stock.read(listing_refs).values())
         counted = {item.key: item for item in items if item.tracking != NONE}
+        before = {item.ref[0]: item.availability for item in items if item.tracking == NONE}
+        state: PauseState = {"availability": {str(number): was for number, was in before.items()}}
+        remember(state)
         for some in chunks(list(counted.values()), LARGEST_BATCH):
             self._send({str(item.key): (item, 0) for item in some})
-        before = {item.ref[0]: item.availability for item in items if item.tracking == NONE}
         tried: dict[int, str] = {}
         try:
             for numbers in chunks([number for number, was in before.items() if was != OFF], PRODUCTS_AT_ONCE):
@@ -73,7 +75,7 @@ class StockWriter:
         except ChannelFault:
             self._put_back(tried)
             raise
-        return {"availability": {str(number): was for number, was in before.items()}}
+        return state
 
     def resume(self, state: PauseState) -> None:
         """See `Pauses`. What is no state of ours is a ValueError."""
@@ -143,7 +145,8 @@ class StockWriter:
     def _confirm(self, accepted: Rows, results: dict[str, ChangeResult]) -> None:
         """Look until each number that was taken is seen, or the time is over."""
         client, waiting = self._client, dict(accepted)
-        until, pause = client.clock() + self._apply_wait_s, FIRST_LOOK_S
+        began, pause = client.clock(), FIRST_LOOK_S
+        until = began + self._apply_wait_s
         while waiting and client.clock() + pause <= until:
             client.sleep(pause)
             try:
@@ -157,7 +160,8 @@ class StockWriter:
                 if level is not None and level.available == shown:
                     results[ref] = ChangeResult(ref, ChangeStatus.DONE)
                     del waiting[ref]
-            pause = min(pause * 2, LONGEST_LOOK_S)
+            # A write is seen at most half as late again as it was applied.
+            pause = min(max(FIRST_LOOK_S, (client.clock() - began) / 2), LONGEST_LOOK_S)
         results |= _all(waiting, ChangeStatus.UNKNOWN, "taken, not yet seen at the listing")
 
 

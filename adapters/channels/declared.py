@@ -28,6 +28,8 @@ from adapters.channels.protocol import (
     OrderPage,
     PauseState,
     Reading,
+    Remember,
+    forget,
 )
 from adapters.http import ChannelFault, Resolution
 
@@ -161,13 +163,16 @@ class DeclaredChannel:
         if entries or defects:
             yield CataloguePage(entries, defects)
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """See the protocol: by the channel's switch, or by setting every listing to zero."""
         if isinstance(self._pause, Switch):
             was_paused = self._is_paused(self._pause)
+            state: PauseState = {"kind": "switch", "was_paused": was_paused, "by_switch": True}
+            remember(state)
             if not was_paused:
                 self._turn(self._pause, paused=True)
-            return {"kind": "switch", "was_paused": was_paused}
+            return state
+        remember({"kind": "zeros"})
         self._to_zero(listing_refs)
         return {"kind": "zeros"}
 

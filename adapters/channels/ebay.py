@@ -31,6 +31,8 @@ from adapters.channels.protocol import (
     OrderPage,
     PauseState,
     Reading,
+    Remember,
+    forget,
 )
 from adapters.http import ChannelFault, Resolution
 
@@ -121,7 +123,7 @@ class Ebay:
         (by hand, by the Trading API, by files) are invisible to it and so absent here."""
         return self._inventory.catalogue()
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """See the protocol. eBay has no switch for the whole account: every listing goes to zero, at both levels,
         and its out-of-stock control keeps it. Costs one revision of each listing that is on sale. The state
         remembers which of them showed something.
@@ -132,6 +134,8 @@ class Ebay:
         if refs and not self._control.is_on():
             raise ChannelFault(self.code, Resolution.REJECT, WHAT_TO_DO)
         shown = {one.listing_ref: one.quantity for one in self.read_quantities(refs)}
+        state: PauseState = {"selling": {ref: quantity > 0 for ref, quantity in shown.items()}}
+        remember(state)
         selling = [Change(ref, 0, quantity) for ref, quantity in shown.items() if quantity > 0]
         for some in chunks(selling, ROWS_AT_ONCE):
             for result in self._writer.write(some):
@@ -139,7 +143,7 @@ class Ebay:
                     unsure = result.status is ChangeStatus.UNKNOWN
                     what = f"{result.listing_ref} could not be set to zero: {result.reason}"
                     raise ChannelFault(self.code, Resolution.UNKNOWN if unsure else Resolution.REJECT, what)
-        return {"selling": {ref: quantity > 0 for ref, quantity in shown.items()}}
+        return state
 
     def resume(self, state: PauseState) -> None:
         """See the protocol. Nothing was switched but quantities, and these come from the ledger: nothing is sent."""

@@ -5,7 +5,7 @@ does not judge: a strange value is passed on as it came, because the gate decide
 (`expectations/`). What it cannot even translate is a `Defect`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -131,7 +131,15 @@ class CataloguePage:
 
 
 PauseState = dict[str, Any]
-"""What a pause changed, and what it was before: plain JSON values, made and understood by one adapter alone."""
+"""What a pause changed, and what it was before: plain JSON values, made and understood by one adapter alone. One key
+is common to all: `by_switch`, true where nothing is sold whatever the quantities show (absent: false)."""
+
+Remember = Callable[[PauseState], None]
+"""Keeps a state durably, before the switch that it is about is turned."""
+
+
+def forget(state: PauseState) -> None:
+    """For a caller that has nothing to fear from its own death."""
 
 
 class ReadsOrders(Protocol):
@@ -177,11 +185,13 @@ class ReadsCatalogue(Protocol):
 
 
 class Pauses(Protocol):
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """Stop selling by the fastest switch that can be taken back (`channels.md` 6).
 
         `listing_refs` are all listings of the channel, for vendors that have no switch for the whole. Returns
-        what `resume` needs. Pausing what is paused already remembers it as paused. Raises ChannelFault.
+        what `resume` needs, and hands it to `remember` before it turns a switch: whoever dies in between finds there
+        what to put back. `remember` may be called more than once; resuming from each, the last one first, puts back
+        all. Pausing what is paused already remembers it as paused. Raises ChannelFault.
         """
         ...
 

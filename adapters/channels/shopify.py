@@ -24,6 +24,8 @@ from adapters.channels.protocol import (
     OrderPage,
     PauseState,
     Reading,
+    Remember,
+    forget,
 )
 from adapters.channels.shopify_catalogue import read_catalogue
 from adapters.channels.shopify_client import ShopifyClient
@@ -165,9 +167,9 @@ class Shopify:
         """See the protocol."""
         return read_catalogue(self._client, self.code, self._location_id)
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """See the protocol and `shopify_pauses`."""
-        return self._pauses.pause(listing_refs)
+        return self._pauses.pause(listing_refs, remember)
 
     def resume(self, state: PauseState) -> None:
         self._pauses.resume(state)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.channels.protocol import Change, ChangeStatus, PauseState
+from adapters.channels.protocol import Change, ChangeStatus, PauseState, Remember, forget
 from adapters.channels.shopify_client import ShopifyClient
 from adapters.channels.shopify_queries import (
     EDIT_LOCATION,
@@ -36,22 +36,27 @@ class Pauses:
         self._code = code
         self._location_id = location_id
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
-        """See the protocol. The state holds `location_id`, `switched_off` (we did it: put it on again) and
-        `continued`, product → variants that sold below zero before.
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
+        """See the protocol. The state holds `location_id`, `switched_off` (we did it: put it on again),
+        `continued`, product → variants that sold below zero before, and `by_switch`.
 
         Raises REJECT for a fulfilment service's location, and for a shop of one location that has listings
         without a count, which nothing here can stop.
         """
         state: PauseState = {"location_id": self._location_id, "switched_off": False, "continued": {}}
         if not self._is_on():
-            return state
+            return {**state, "by_switch": True}
+        remember({**state, "switched_off": True})
         refusal = self._turn_off()
         if refusal is None:
-            return {**state, "switched_off": True}
+            return {**state, "switched_off": True, "by_switch": True}
         if refusal != LAST_LOCATION:
             raise self._refused(refusal)
-        return {**state, "continued": self._sell_out(list(dict.fromkeys(listing_refs)))}
+        known, continued = self._policies(list(dict.fromkeys(listing_refs)))
+        state["continued"] = continued
+        remember(state)
+        self._sell_out(known, continued)
+        return state
 
     def resume(self, state: PauseState) -> None:
         """See the protocol. What is no state of ours is a ValueError."""
@@ -90,9 +95,8 @@ class Pauses:
             raise ChannelFault(self._code, Resolution.UNKNOWN, "EditLocation shows another switch", status=200)
         return refusal
 
-    def _sell_out(self, refs: list[str]) -> dict[str, list[str]]:
-        """Set all to 0 and let none sell below it; what sold below zero before, by product."""
-        known, continued = self._policies(refs)
+    def _sell_out(self, known: Sequence[str], continued: dict[str, list[str]]) -> None:
+        """Set all to 0 and let none sell below it; `continued` did before, by product."""
         for start in range(0, len(known), MOST_ROWS):
             rows = [Change(ref, 0, None) for ref in known[start : start + MOST_ROWS]]
             for result in set_quantities(self._client, self._location_id, rows, str(uuid.uuid4())):
@@ -110,7 +114,6 @@ class Pauses:
             for product, variants in tried.items():
                 self._set_policy(product, variants, "CONTINUE")
             raise
-        return continued
 
     def _policies(self, refs: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
         """The refs that the shop knows, and product → variants that go on selling at 0."""

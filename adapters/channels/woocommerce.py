@@ -23,6 +23,8 @@ from adapters.channels.protocol import (
     OrderPage,
     PauseState,
     Reading,
+    Remember,
+    forget,
 )
 from adapters.channels.woocommerce_catalogue import read_catalogue
 from adapters.channels.woocommerce_client import (
@@ -158,9 +160,9 @@ class WooCommerce:
         """See the protocol."""
         return read_catalogue(self._client, self._page_size)
 
-    def pause(self, listing_refs: Sequence[str]) -> PauseState:
+    def pause(self, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
         """See the protocol and `woocommerce_pauses`."""
-        return pause(self._client, listing_refs)
+        return pause(self._client, listing_refs, remember)
 
     def resume(self, state: PauseState) -> None:
         resume(self._client, state)

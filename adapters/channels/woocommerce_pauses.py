@@ -7,7 +7,7 @@ is remembered of it are its switches, and only they are put back.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.channels.protocol import PauseState
+from adapters.channels.protocol import PauseState, Remember, forget
 from adapters.channels.woocommerce_client import Ref, WooCommerceClient, batches, parse_ref, ref_text
 from adapters.channels.woocommerce_orders import order_number, units
 from adapters.http import ChannelFault, Resolution
@@ -22,13 +22,15 @@ Row = Mapping[str, Any]
 Switches = dict[Ref, dict[str, Any]]
 
 
-def pause(client: WooCommerceClient, listing_refs: Sequence[str]) -> PauseState:
+def pause(client: WooCommerceClient, listing_refs: Sequence[str], remember: Remember = forget) -> PauseState:
     """See the protocol. A variation that shares its parent's stock is stopped with its parent.
 
     All or nothing, as far as the switches go: when a call fails, those that were turned already are put
     back before the fault is raised. The zeros stay.
     """
     before = _switches(client, [ref for text in dict.fromkeys(listing_refs) if (ref := parse_ref(text))])
+    state: PauseState = {"listings": {ref_text(ref): switches for ref, switches in before.items()}}
+    remember(state)
     tried: Switches = {}
     try:
         for path, refs in batches(list(before)):
@@ -37,7 +39,7 @@ def pause(client: WooCommerceClient, listing_refs: Sequence[str]) -> PauseState:
     except ChannelFault:
         _put_back(client, tried)
         raise
-    return {"listings": {ref_text(ref): switches for ref, switches in before.items()}}
+    return state
 
 
 def resume(client: WooCommerceClient, state: PauseState) -> None:

@@ -3,7 +3,19 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from inventory import onboarding_tables, tables, traffic_tables  # noqa: F401 - registers the tables
+from inventory import (  # noqa: F401 - registers the tables
+    alert_tables,
+    counting_tables,
+    goods_tables,
+    health_tables,
+    onboarding_tables,
+    operations_tables,
+    outage_tables,
+    policy_tables,
+    shipment_tables,
+    tables,
+    traffic_tables,
+)
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_type=True)

@@ -56,6 +56,8 @@ def run(app: ASGIApp, host: str, port: int) -> int:
 def run_reservations(host: str, port: int) -> int:
     """`onhand reservations`: the channels of channels.toml that ask first and have a token."""
     from adapters.channels.registry import read_channels
+    from adapters.database import database_url
+    from adapters.pulse import pulse
     from adapters.settings import settings
     from onhand.services.reservation_setup import open_app, tokens_from
     from tasks.runtime import named_secret
@@ -66,7 +68,7 @@ def run_reservations(host: str, port: int) -> int:
     console = Console()
     for code in sorted(tokens.channels):
         console.print(f"  {code} may ask at http://{host}:{port}/v1/reservations", highlight=False, soft_wrap=True)
-    with open_app(configured, tokens) as app:
+    with open_app(configured, tokens) as app, pulse(database_url(configured), "service/reservations", host, port):
         return run(app, host, port)
 
 
@@ -94,6 +96,7 @@ def run_intake(host: str, port: int) -> int:
     """`onhand intake`: the webhooks of every channel of channels.toml that has any."""
     from adapters.channels.registry import read_channels
     from adapters.database import create_engine, database_url
+    from adapters.pulse import pulse
     from adapters.settings import settings
     from onhand.services.intake import create_app, limits_from
     from tasks.runtime import named_secret
@@ -114,7 +117,8 @@ def run_intake(host: str, port: int) -> int:
         database_url(configured), application_name="onhand intake", pool_size=configured.database_pool_size
     )
     try:
-        return run(create_app(engine, receivers, limits=limits_from(configured)), host, port)
+        with pulse(database_url(configured), "service/intake", host, port):
+            return run(create_app(engine, receivers, limits=limits_from(configured)), host, port)
     finally:
         engine.dispose()
         for receiver in receivers.values():

@@ -75,7 +75,7 @@ class AmazonStage(Stage):
             "client_id": CLIENT_ID,
             "client_secret": SecretStr(CLIENT_SECRET),
             "refresh_token": SecretStr(REFRESH_TOKEN),
-            "timeout_s": 5.0,
+            "timeout_s": 30.0,
             "page_size": 5,
             "shared": self.shared,
             "now": self.clock.now,
@@ -86,7 +86,7 @@ class AmazonStage(Stage):
         self.opened.append(Amazon("amazon", **{**settings, **options}))
         return self.opened[-1]
 
-    def another(self, *, timeout_s: float = 5.0, right_credentials: bool = True) -> Channel:
+    def another(self, *, timeout_s: float = 30.0, right_credentials: bool = True) -> Channel:
         if right_credentials:
             return self.adapter(timeout_s=timeout_s)
         return self.adapter(timeout_s=timeout_s, client_secret=SecretStr(WRONG_SECRET), shared=self._shared())

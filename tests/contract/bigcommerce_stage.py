@@ -54,7 +54,7 @@ class BigCommerceStage(Stage):
             "base_url": self.url,
             "store_hash": STORE_HASH,
             "access_token": SecretStr(TOKEN),
-            "timeout_s": 5.0,
+            "timeout_s": 30.0,
             "page_size": 5,
             "clock": self.clock.monotonic,
             "sleep": self.clock.sleep,
@@ -62,7 +62,7 @@ class BigCommerceStage(Stage):
         self.opened.append(BigCommerce("bigcommerce", **{**settings, **options}))
         return self.opened[-1]
 
-    def another(self, *, timeout_s: float = 5.0, right_credentials: bool = True) -> Channel:
+    def another(self, *, timeout_s: float = 30.0, right_credentials: bool = True) -> Channel:
         token = TOKEN if right_credentials else WRONG_TOKEN
         return self.adapter(timeout_s=timeout_s, access_token=SecretStr(token))
 

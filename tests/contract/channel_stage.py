@@ -85,13 +85,13 @@ class Stage(ABC):
     app: ASGIApp
     """The sandbox over `shop`; the suite serves it at the URL."""
     channel: Channel
-    """The adapter with right credentials, pages of `traits.orders_per_page` and a generous time-out (5 s)."""
+    """The adapter with right credentials, pages of `traits.orders_per_page` and a generous time-out (30 s)."""
     traits: Traits
     secrets: Sequence[str]
     """Every credential in use, right and wrong: none may ever be said."""
 
     @abstractmethod
-    def another(self, *, timeout_s: float = 5.0, right_credentials: bool = True) -> Channel:
+    def another(self, *, timeout_s: float = 30.0, right_credentials: bool = True) -> Channel:
         """One adapter more for the same shop, on the stage's clock. The stage closes it."""
 
     def expire_credentials(self) -> None:

@@ -73,6 +73,27 @@ class PauseContract:
         publish(stage, products, 10)
         assert selling(stage, products) == [True, True]
 
+    def test_what_is_remembered_before_a_switch_is_turned_is_enough(self, stage: Stage) -> None:
+        """As after a crash between the turning and the answer: the pause is repeated, and both are put back."""
+        products = [stage.add("A", 10), stage.add("B", 10)]
+        refs = [stage.ref(product) for product in products]
+        remembered: list[str] = []
+
+        def remember(state: PauseState) -> None:
+            if not remembered:
+                assert selling(stage, products) == [True, True], "remembered too late"
+            remembered.append(json.dumps(state))
+
+        for _ in range(2):
+            stage.channel.pause(refs, remember)
+            stage.settle()
+        assert remembered
+        assert selling(stage, products) == [False, False]
+        for state in reversed(remembered):
+            resume(stage, json.loads(state))
+        publish(stage, products, 10)
+        assert selling(stage, products) == [True, True]
+
     def test_resuming_twice_is_harmless(self, stage: Stage) -> None:
         products = [stage.add("A", 10)]
         state = pause(stage, products)

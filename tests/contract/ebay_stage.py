@@ -53,7 +53,7 @@ class EbayStage(Stage):
             "client_secret": SecretStr(CLIENT_SECRET),
             "refresh_token": SecretStr(REFRESH_TOKEN),
             "marketplace_id": "EBAY_US",
-            "timeout_s": 5.0,
+            "timeout_s": 30.0,
             "clock": self.clock.monotonic,
             "now": self.clock.now,
             "memory": self.memory,
@@ -64,7 +64,7 @@ class EbayStage(Stage):
         self._opened.append(Ebay("ebay", **{**settings, **changes}))
         return self._opened[-1]
 
-    def another(self, *, timeout_s: float = 5.0, right_credentials: bool = True) -> Ebay:
+    def another(self, *, timeout_s: float = 30.0, right_credentials: bool = True) -> Ebay:
         if right_credentials:
             return self.open(timeout_s=timeout_s)
         return self.open(timeout_s=timeout_s, client_secret=SecretStr(WRONG_SECRET), memory=EbayMemory())

@@ -85,7 +85,7 @@ class PortalStage(Stage):
     def another(
         self,
         *,
-        timeout_s: float = 5.0,
+        timeout_s: float = 30.0,
         right_credentials: bool = True,
         transport: httpx.BaseTransport | None = None,
     ) -> DeclaredChannel:

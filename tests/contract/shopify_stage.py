@@ -148,7 +148,7 @@ class ShopifyStage(channel_stage.Stage):
             clock=self.clock.monotonic,
         )
 
-    def another(self, *, timeout_s: float = 5.0, right_credentials: bool = True) -> Channel:
+    def another(self, *, timeout_s: float = 30.0, right_credentials: bool = True) -> Channel:
         self.opened.append(
             Shopify(
                 "shop",

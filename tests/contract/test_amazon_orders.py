@@ -172,7 +172,7 @@ def test_the_control_endpoint_restocks_by_amazons_rule(stage: AmazonStage) -> No
     for reason, left in (("customer", 10), ("inventory", 9)):
         bought = stage.buy(("A", 1))
         body = {"order_id": order_name(bought.number), "reason": reason, "restock": True}
-        httpx.post(f"{stage.url}/sandbox/cancel", json=body).raise_for_status()
+        httpx.post(f"{stage.url}/sandbox/cancel", json=body, timeout=60).raise_for_status()
         assert product.quantity == left
 
 
@@ -254,7 +254,7 @@ def test_statuses_by_hand(stage: AmazonStage) -> None:
     stage.add("A", 5)
     bought = stage.buy(("A", 2))
     body = {"order_id": order_name(bought.number), "status": "SHIPPED"}
-    httpx.post(f"{stage.url}/sandbox/status", json=body).raise_for_status()
+    httpx.post(f"{stage.url}/sandbox/status", json=body, timeout=60).raise_for_status()
     (document,) = stage.pull()
     assert document["reversals"] == []
 

@@ -123,10 +123,10 @@ def test_every_refusal_of_the_sandbox_is_the_vendors(
         ("GET", f"{feeds}/feeds/1", None),
         ("GET", f"{feeds}/documents/1", None),
     ]
-    with httpx.Client(base_url=stage.url, headers={"x-amz-access-token": token}) as client:
+    with httpx.Client(base_url=stage.url, headers={"x-amz-access-token": token}, timeout=60) as client:
         for method, path, body in bad:
             assert client.request(method, path, json=body).status_code in (400, 404), path
-    assert httpx.get(f"{stage.url}{ORDERS}?lastUpdatedAfter=2026-11-20T06:00:00Z").status_code == 403
+    assert httpx.get(f"{stage.url}{ORDERS}?lastUpdatedAfter=2026-11-20T06:00:00Z", timeout=60).status_code == 403
     judge(place, spec, counts)
 
 

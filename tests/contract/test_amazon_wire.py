@@ -245,7 +245,9 @@ def test_a_configured_adapter_against_a_shop_made_from_one_token() -> None:
         channel.close()
         queue = made.queue(lambda name: SecretStr(secrets[name]))
         assert queue is not None
-        httpx.post(f"{url}/sandbox/checkout", json={"lines": [{"sku": "A", "quantity": 1}]}).raise_for_status()
+        httpx.post(
+            f"{url}/sandbox/checkout", json={"lines": [{"sku": "A", "quantity": 1}]}, timeout=60
+        ).raise_for_status()
         topics = {notice.topic for message in queue.receive(5) for notice in message.notices}
         assert topics == {"ORDER_CHANGE", "LISTINGS_ITEM_MFN_QUANTITY_CHANGE"}
         queue.close()

@@ -163,7 +163,7 @@ def test_from_the_sandbox_with_no_personal_data(client_secret: str) -> None:
     app = create_app(shop, access_token="t", client_secret=client_secret)
     with receiving(SIGNED if client_secret else WEBHOOKS) as received, serve(app) as base:
         wishes = {"url": received.url, "secret": SECRET, "forged": 1.0, "twice": 1.0}
-        httpx.put(f"{base}/sandbox/webhooks", json=wishes).raise_for_status()
+        httpx.put(f"{base}/sandbox/webhooks", json=wishes, timeout=60).raise_for_status()
         order = shop.checkout([("A", 3)]).order
         assert order is not None
         shop.cancel(order.number)

@@ -31,7 +31,7 @@ def stage() -> Iterator[PortalStage]:
 
 @pytest.fixture
 def portal(stage: PortalStage) -> Iterator[httpx.Client]:
-    with serve(stage.app) as url, httpx.Client(base_url=url, headers={"X-Portal-Key": API_KEY}) as client:
+    with serve(stage.app) as url, httpx.Client(base_url=url, headers={"X-Portal-Key": API_KEY}, timeout=60) as client:
         yield client
 
 
@@ -71,7 +71,7 @@ def test_what_it_refuses_is_in_its_specification(
 
 def test_credentials() -> None:
     app = create_app_from_token(Shop(), f"{CLIENT_ID}:{SECRET}")
-    with serve(app) as url, httpx.Client(base_url=url) as client:
+    with serve(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         path, form = f"{API}/oauth/token", {"grant_type": "client_credentials"}
         given = client.post(path, data=form, auth=(CLIENT_ID, SECRET))
         assert load_spec().check(Exchange.of(given)) == []

@@ -108,7 +108,7 @@ def test_strange_variants_are_defects_and_same_skus_stay_apart() -> None:
 def test_one_switch_stops_the_location_and_is_put_back(stage: Stage) -> None:
     refs = [stage.ref(sku) for sku in "ABCDE"]
     state = stage.channel.pause(refs)
-    assert state == {"location_id": LOCATION_ID, "switched_off": True, "continued": {}}
+    assert state == {"location_id": LOCATION_ID, "switched_off": True, "continued": {}, "by_switch": True}
     assert stage.shop.checkout([("A", 1)]).order is None
     assert stage.quantity("A") == 1000
     assert stage.channel.pause(refs)["switched_off"] is False

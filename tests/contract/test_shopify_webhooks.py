@@ -146,7 +146,7 @@ def test_from_the_sandbox_to_the_api_with_no_personal_data() -> None:
     webhooks = ShopifyWebhooks(SECRETS, location_id=LOCATION_ID)
     with receiving(webhooks) as received, serve(app) as base:
         wishes = {"url": received.url, "secret": SECRET, "twice": 1.0, "forged": 1.0}
-        httpx.put(f"{base}/sandbox/webhooks", json=wishes).raise_for_status()
+        httpx.put(f"{base}/sandbox/webhooks", json=wishes, timeout=60).raise_for_status()
         order = shop.checkout([("A", 3)]).order
         assert order is not None
         shop.cancel(order.number, [(order.lines[0].number, 1)])

@@ -84,6 +84,7 @@ def raw(stage: Stage, text: str, variables: Any) -> Any:
         f"{stage.url}/admin/api/2026-10/graphql.json",
         json={"query": text, "variables": variables},
         headers={"x-shopify-access-token": TOKEN},
+        timeout=60,
         trust_env=False,
     )
     assert answer.status_code == 200

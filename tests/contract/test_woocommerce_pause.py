@@ -135,7 +135,7 @@ def test_what_was_sold_out_by_hand_stays_so(bench: Bench) -> None:
     ref = bench.ref("LOOSE")
     rows = {"update": [{"id": int(ref), "stock_status": "outofstock"}]}
     auth = ("ck_1", "cs_9f1c-very-secret")
-    httpx.post(f"{bench.base}/wp-json/wc/v3/products/batch", json=rows, auth=auth).raise_for_status()
+    httpx.post(f"{bench.base}/wp-json/wc/v3/products/batch", json=rows, auth=auth, timeout=60).raise_for_status()
     assert bench.shop.checkout([("LOOSE", 1)]).order is None
     bench.channel.resume(bench.channel.pause([ref]))
     assert not bench.shop.product("LOOSE").tracked

@@ -104,7 +104,7 @@ def test_all_that_the_adapter_sends_and_gets_is_in_the_specification(
     )
     pages = list(channel.pull_orders(datetime(2020, 1, 1, tzinfo=UTC)))
     assert sum(len(page.orders) for page in pages) == 12
-    products = httpx.get(f"{base}{API}/products", auth=AUTH).json()
+    products = httpx.get(f"{base}{API}/products", auth=AUTH, timeout=60).json()
     refs = [str(product["id"]) for product in products]
     refs += [f"{parent}/{number}" for number, parent in {**catalogue.parents, **catalogue.shared}.items()]
     assert len(channel.read_quantities([*refs, "99999/1"])) == len(refs)
@@ -125,7 +125,7 @@ def test_all_that_the_adapter_sends_and_gets_is_in_the_specification(
 
 def test_the_whole_documents_of_the_shop_are_in_the_specification(base: str, catalogue: Catalogue, spec: Spec) -> None:
     parent = next(iter(catalogue.parents.values()))
-    with httpx.Client(base_url=f"{base}{API}", auth=AUTH) as client:
+    with httpx.Client(base_url=f"{base}{API}", auth=AUTH, timeout=60) as client:
         orders = client.get("/orders", params={"per_page": 100}).json()
         refunded = next(order["id"] for order in orders if order["refunds"])
         refunds = client.get(f"/orders/{refunded}/refunds").json()

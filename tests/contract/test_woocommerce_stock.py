@@ -116,17 +116,17 @@ def test_a_throttled_write_was_not_applied(bench: Bench) -> None:
 def test_the_shop_refuses_what_the_vendor_refuses(bench: Bench) -> None:
     api, auth = f"{bench.base}/wp-json/wc/v3", ("ck_1", SECRET)
     for query in ({"per_page": 101}, {"orderby": "modified"}, {"modified_after": "yesterday"}, {"status": "open"}):
-        answer = httpx.get(f"{api}/orders", params=query, auth=auth)
+        answer = httpx.get(f"{api}/orders", params=query, auth=auth, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (400, "rest_invalid_param")
     rows = [{"id": n, "stock_quantity": 1} for n in range(1, 102)]
-    assert httpx.post(f"{api}/products/batch", json={"update": rows}, auth=auth).status_code == 413
-    answer = httpx.get(f"{api}/orders", params={"per_page": 1}, auth=("ck_1", "no"))
+    assert httpx.post(f"{api}/products/batch", json={"update": rows}, auth=auth, timeout=60).status_code == 413
+    answer = httpx.get(f"{api}/orders", params={"per_page": 1}, auth=("ck_1", "no"), timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (401, "woocommerce_rest_cannot_view")
     bench.sell("SKU-1"), bench.sell("SKU-1")
-    answer = httpx.get(f"{api}/orders", params={"per_page": 1, "_fields": "id"}, auth=auth)
+    answer = httpx.get(f"{api}/orders", params={"per_page": 1, "_fields": "id"}, auth=auth, timeout=60)
     assert answer.headers["x-wp-totalpages"] == "2" and 'rel="next"' in answer.headers["link"]
     assert list(answer.json()[0]) == ["id"]
     # Without dates_are_gmt the site's own time counts, an hour ahead of UTC here.
     for gmt, count in (("true", 0), ("false", 2)):
         params = {"modified_after": "2026-11-20T10:30:00", "dates_are_gmt": gmt}
-        assert len(httpx.get(f"{api}/orders", params=params, auth=auth).json()) == count
+        assert len(httpx.get(f"{api}/orders", params=params, auth=auth, timeout=60).json()) == count

@@ -115,7 +115,7 @@ def test_from_the_sandbox_to_the_api_with_no_personal_data() -> None:
     app = create_app(shop, consumer_key="ck_1", consumer_secret="cs_1")
     with receiving(WEBHOOKS) as received, serve(app) as base:
         wishes = {"url": received.url, "secret": SECRET, "forged": 1.0}
-        httpx.put(f"{base}/sandbox/webhooks", json=wishes).raise_for_status()
+        httpx.put(f"{base}/sandbox/webhooks", json=wishes, timeout=60).raise_for_status()
         order = shop.checkout([("A", 3)]).order
         assert order is not None
         assert app.state.deliveries.settle()

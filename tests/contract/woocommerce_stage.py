@@ -53,7 +53,7 @@ class Bench:
             "base_url": self.base,
             "consumer_key": SecretStr("ck_1"),
             "consumer_secret": SecretStr(SECRET),
-            "timeout_s": 5.0,
+            "timeout_s": 30.0,
         }
         self.opened.append(WooCommerce("woo", **{**settings, **changes}))
         return self.opened[-1]
@@ -70,7 +70,7 @@ class Bench:
 
     def status(self, order: Order, status: str) -> None:
         body = {"order_id": str(order.number), "status": status}
-        httpx.post(f"{self.base}/sandbox/status", json=body).raise_for_status()
+        httpx.post(f"{self.base}/sandbox/status", json=body, timeout=60).raise_for_status()
 
     def fault(self, kind: FaultKind, operation: Operation, times: int | None = 1, **more: Any) -> None:
         self.shop.faults.replace([Fault(kind, operation, times=times, **more)])
@@ -177,7 +177,7 @@ class WooCommerceStage(channel_stage.Stage):
     def _let_in(self, secret: str) -> None:
         self.app = create_app(self.shop, consumer_key="ck_1", consumer_secret=secret, catalogue=self.catalogue)
 
-    def another(self, *, timeout_s: float = 5.0, right_credentials: bool = True) -> Channel:
+    def another(self, *, timeout_s: float = 30.0, right_credentials: bool = True) -> Channel:
         self.opened.append(
             WooCommerce(
                 "woo",

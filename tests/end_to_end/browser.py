@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,9 @@ def program() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
+_LABELS = "[...document.querySelectorAll('label')]"
+
+
 class Page:
     """One tab. Everything is found by the text that a person reads."""
 
@@ -72,7 +76,7 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._socket.recv(timeout=30))
+            message = json.loads(self._socket.recv(timeout=60))
             if message.get("id") == number:
                 if "error" in message:
                     raise BrowserError(f"{method}: {message['error']['message']}")
@@ -95,7 +99,7 @@ class Page:
     def text(self) -> str:
         return str(self.script("document.body ? document.body.innerText : ''") or "")
 
-    def see(self, *texts: str, seconds: float = 20.0) -> str:
+    def see(self, *texts: str, seconds: float = 60.0) -> str:
         """Wait until each of the texts is shown; everything that is shown then."""
         missing = list(texts)
 
@@ -107,7 +111,7 @@ class Page:
         self.wait(all_there, lambda: f"{missing} not shown, but: {self.text()[:1500]}", seconds)
         return self.text()
 
-    def wait(self, met: Callable[[], Any], otherwise: Callable[[], str], seconds: float = 20.0) -> None:
+    def wait(self, met: Callable[[], Any], otherwise: Callable[[], str], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not met():
             if time.monotonic() > deadline:
@@ -147,12 +151,59 @@ class Page:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def fill(self, label: str, value: str) -> None:
-        """Replace what stands in the field with this label."""
+        """Replace what stands in the field with this label; again when a page that is still loading draws it anew."""
         labels = "[...document.querySelectorAll('label')]"
         found = f"{labels}.find((e) => e.innerText.trim().startsWith({json.dumps(label)}))?.control"
-        self.wait(lambda: self.script(f"!!{found}"), lambda: f"no field {label!r} in: {self.text()[:1500]}")
-        self.script(f"{found}.scrollIntoView({{block: 'center'}}); {found}.focus(); {found}.select()")
-        self.call("Input.insertText", text=value)
+
+        def filled() -> bool:
+            if not self.script(f"!!{found}"):
+                return False
+            self.script(f"{found}?.scrollIntoView({{block: 'center'}}); {found}?.focus(); {found}?.select()")
+            self.call("Input.insertText", text=value)
+            return bool(self.script(f"{found}?.value") == value)
+
+        self.wait(filled, lambda: f"no field {label!r} that keeps {value!r} in: {self.text()[:1500]}")
+
+    def give(self, label: str, value: object) -> None:
+        """Fill a field of any kind: text, number, switch (bool), choice (its text), date (a date of this month)."""
+        control = f"{_LABELS}.find((e) => e.innerText.trim().startsWith({json.dumps(label)}))?.control"
+        self.wait(lambda: self.script(f"!!{control}"), lambda: f"no field {label!r} in: {self.text()[:1500]}")
+        if self.script(f"{control}.tagName") != "BUTTON":
+            self.fill(label, str(value))
+        elif isinstance(value, bool):
+            if (self.script(f"{control}.dataset.state") == "checked") is not value:
+                self.press(control)
+        elif isinstance(value, date):
+            self.press(control)
+            self.press(f"document.querySelector('[role=dialog] td[data-day=\"{value.isoformat()}\"] button')")
+            self.key("Escape")
+        else:
+            self.press(control)
+            self.wait(
+                lambda: self.script("!!document.querySelector('[cmdk-input]')"), lambda: f"{label!r} does not open"
+            )
+            self.call("Input.insertText", text=str(value))
+            self.settle(0.2)
+            self.key("Enter")
+
+    def press(self, found: str) -> None:
+        """A click of the mouse into the middle of the element that this expression finds."""
+        self.wait(lambda: self.script(f"!!{found}"), lambda: f"{found} is not there: {self.text()[:1500]}")
+        self.script(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        self.settle(0.3)
+        x, y = self.script(
+            f"(() => {{ const r = {found}.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})()"
+        )
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def key(self, name: str) -> None:
+        text = {"Enter": "\r"}.get(name, "")
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=name, code=name, text=text,
+                  windowsVirtualKeyCode={"Enter": 13, "Escape": 27}[name])  # fmt: skip
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=name, code=name)
+        self.settle(0.3)
 
     def settle(self, seconds: float = 1.0) -> None:
         """Let pictures and transitions come to rest."""
@@ -181,7 +232,7 @@ def browser() -> Iterator[Page]:
         )
         try:
             address = _page_socket(child, Path(profile) / "DevToolsActivePort")
-            with connect(address, max_size=64_000_000, proxy=None, open_timeout=20) as socket:
+            with connect(address, max_size=64_000_000, proxy=None, open_timeout=60) as socket:
                 page = Page(socket)
                 yield page
                 page.call("Browser.close")
@@ -195,17 +246,17 @@ def browser() -> Iterator[Page]:
 
 
 def _page_socket(child: "subprocess.Popen[bytes]", file: Path) -> str:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if child.poll() is not None:
             raise BrowserError(f"Chromium ended with code {child.returncode}")
         try:
             port = int(file.read_text().split()[0])
-            pages = httpx.get(f"http://127.0.0.1:{port}/json/list", trust_env=False).json()
+            pages = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=30, trust_env=False).json()
             return str(next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page"))
         except (OSError, IndexError, ValueError, StopIteration, httpx.HTTPError):
             time.sleep(0.1)
-    raise BrowserError("Chromium does not open its port for us within 30 s")
+    raise BrowserError("Chromium does not open its port for us within 90 s")
 
 
 def smaller(png: bytes) -> bytes:

@@ -22,7 +22,7 @@ from inventory import stock
 from onhand.promises import Truth, verdict
 from onhand.stage import WAREHOUSE, shop_state
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 Runs = dict[str, str]
 """{what: id of its flow run}"""
@@ -45,7 +45,7 @@ def runs(market: Market) -> Runs:
         ),
     }
     market.wait(first.values())
-    assert until(lambda: not market.one("SELECT count(*) FROM outbox"), 10), "the first numbers have arrived"
+    assert until(lambda: not market.one("SELECT count(*) FROM outbox")), "the first numbers have arrived"
     market.buy("shopify", ("SKU-00", 3), ("SKU-01", 1))
     market.buy("shopify", ("SKU-00", 2))
     market.buy("website", ("SKU-00", 4))
@@ -100,7 +100,7 @@ def test_a_schedule_starts_runs_by_itself(market: Market) -> None:
     }
     market.prefect("PATCH", path, {"active": True})
     try:
-        assert until(lambda: market.prefect("POST", "/flow_runs/filter", wanted), 90, 1.0), "no run was scheduled"
+        assert until(lambda: market.prefect("POST", "/flow_runs/filter", wanted), 240, 1.0), "no run was scheduled"
         [*planned] = market.prefect("POST", "/flow_runs/filter", wanted)
         assert all(run["auto_scheduled"] for run in planned)
     finally:
@@ -184,7 +184,7 @@ def test_a_run_that_comes_too_late_ends_at_once(market: Market, runs: Runs) -> N
     run = market.run(runs["late"])
     assert run["state"]["type"] == "COMPLETED"
     assert market.tasks(runs["late"]) == []
-    assert run["total_run_time"] < 5
+    assert run["total_run_time"] < 60, "it was started for fifteen minutes"
 
 
 def test_a_killed_worker_loses_nothing_and_does_nothing_twice(market: Market, runs: Runs) -> None:
@@ -202,7 +202,8 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(market: Market, ru
             market.change(f"UPDATE {table} SET lease_until = now() WHERE lease_until > now()")
         again = start_shifts(market)
     assert trade.bought > 30
-    drained = until(lambda: is_quiet(market), 60, 0.3)
+    over = datetime.now(UTC)
+    drained = until(lambda: is_quiet(market, over), 240, 0.3)
     for run in again:
         market.api.cancel(run)
     for run in killed:
@@ -238,20 +239,21 @@ def kill_in_the_middle(market: Market) -> int:
     family = [psutil.Process(worker), *psutil.Process(worker).children(recursive=True)]
     assert len(family) >= 4
     with market.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        assert until(lambda: connection.execute(text(halfway)).scalar_one(), 30, 0.002)
+        assert until(lambda: connection.execute(text(halfway)).scalar_one(), every=0.002)
         for process in family:
             os.kill(process.pid, signal.SIGKILL)
     return worker
 
 
-def is_quiet(market: Market) -> bool:
-    """All that was sold is pulled, applied and published, and nothing is in doubt."""
+def is_quiet(market: Market, over: datetime) -> bool:
+    """All that was sold until `over` is pulled, applied and published, and nothing is in doubt."""
     return not market.one(
         """
         SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM inbox WHERE status = 'pending')
              + (SELECT count(*) FROM listing WHERE settling IS NOT NULL OR unconfirmed_until IS NOT NULL)
-             + (SELECT count(*) FROM channel WHERE mode = 'live' AND pulled_at < now() - interval '3 seconds')
-        """
+             + (SELECT count(*) FROM channel WHERE mode = 'live' AND pulled_at < :over)
+        """,
+        over=over,
     )
 
 

@@ -18,6 +18,8 @@ from adapters.settings import Settings
 from onhand.processes import end, marked
 from onhand.stack import Stack, StackError, running_stack
 
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 HOLD = """
@@ -32,7 +34,7 @@ print("ended", flush=True)
 """
 
 
-def until(met: Callable[[], bool], seconds: float = 40.0) -> bool:
+def until(met: Callable[[], bool], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while not met():
         if time.monotonic() > deadline:
@@ -55,9 +57,9 @@ def test_it_starts_heals_and_stops(folder: Path) -> None:
     stack = Stack(Settings(data_dir=folder), shops=(), deploy=False, progress=lines.append)
     with stack:
         assert set(stack.processes) == {"prefect-server", "worker"}
-        assert httpx.get(f"{stack.api_url}/health", trust_env=False).json() is True
-        assert httpx.get(stack.ui_url, trust_env=False, follow_redirects=True).status_code == 200
-        pool = httpx.get(f"{stack.api_url}/work_pools/onhand", trust_env=False).json()
+        assert httpx.get(f"{stack.api_url}/health", timeout=60, trust_env=False).json() is True
+        assert httpx.get(stack.ui_url, timeout=60, trust_env=False, follow_redirects=True).status_code == 200
+        pool = httpx.get(f"{stack.api_url}/work_pools/onhand", timeout=60, trust_env=False).json()
         assert pool["type"] == "process"
         assert "command" in pool["base_job_template"]["variables"]["properties"]
         state = running_stack(folder)
@@ -95,13 +97,13 @@ def hold(folder: Path) -> "tuple[subprocess.Popen[str], list[int]]":
 def test_a_signal_stops_it_and_a_kill_is_cleared_up_by_the_next_start(folder: Path) -> None:
     holder, pids = hold(folder)
     os.kill(holder.pid, signal.SIGKILL)
-    holder.communicate(timeout=10)
+    holder.communicate(timeout=60)
     assert any(psutil.pid_exists(pid) for pid in pids)
 
     heir, _ = hold(folder)
     assert not any(psutil.pid_exists(pid) for pid in pids)
     heir.send_signal(signal.SIGTERM)
-    said, _ = heir.communicate(timeout=30)
+    said, _ = heir.communicate(timeout=120)
     assert heir.returncode == 0
     assert said.strip() == "ended"
     assert marked(str(folder)) == []

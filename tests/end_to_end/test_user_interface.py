@@ -8,6 +8,7 @@ from market_stage import NAMES, Market, until
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(program() is None, reason="Chromium is not installed (Debian: apt-get install chromium)"),
 ]
 
@@ -84,9 +85,9 @@ def test_a_run_is_started_by_the_form_and_shows_its_table(page: Page, ui: str, m
     # as it was; a person presses the button again.
     for _ in range(3):
         page.click("Submit")
-        if until(started, 20) or not page.address().endswith("/run"):
+        if until(started, 60) or not page.address().endswith("/run"):
             break
-    assert until(started, 20), f"{page.address()} shows: {page.text()[:2000]}"
+    assert until(started, 60), f"{page.address()} shows: {page.text()[:2000]}"
     (run,) = started()
     assert market.wait([run]) == {run: "COMPLETED"}
     found = market.run(run)

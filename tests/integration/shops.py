@@ -1,6 +1,6 @@
 """Two imitated shops on loopback and a ledger that sells through them: the stage of the publishing tests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,14 +37,22 @@ def open_shop(code: str, url: str) -> Channel:
 
 
 @contextmanager
-def two_shops(engine: Engine, units: dict[str, int], *, settle: float = 0, in_doubt: float = 1) -> Iterator[Stage]:
-    """`shopify` (compare-and-set) and `website` (absolute), each listing every SKU, both empty at first."""
+def two_shops(
+    engine: Engine,
+    units: dict[str, int],
+    *,
+    settle: float = 0,
+    in_doubt: float = 1,
+    locations: Sequence[str] = (LOCATION,),
+) -> Iterator[Stage]:
+    """`shopify` (compare-and-set) and `website` (absolute), each listing every SKU, both empty at first. `locations`
+    are the Shopify shop's; it sells from the first."""
     shopify, website = Shop(), Shop()
     app = shopify_sandbox.create_app(
         shopify,
         access_token="token",
         api_version="2026-10",
-        location_ids=[LOCATION],
+        location_ids=list(locations),
         maximum_available=20_000,
         restore_rate=1_000,
     )

@@ -19,7 +19,16 @@ from tasks.runtime import named_secret
 if sys.argv[1] == "register":
     print(register_blocks() == register_blocks())
 else:
-    print(named_secret(sys.argv[1]).get_secret_value())
+    for name in sys.argv[1:]:
+        print(named_secret(name).get_secret_value(), flush=True)
+"""
+TWICE = """
+from onhand.deploying import main
+for _ in range(2):
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
 """
 
 pytestmark = pytest.mark.slow
@@ -42,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def environment(home: Path, url: str) -> dict[str, str]:
@@ -52,10 +61,10 @@ def environment(home: Path, url: str) -> dict[str, str]:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + 180
     while time.monotonic() < end and process.poll() is None:
         try:
-            if httpx.get(url, trust_env=False, timeout=2).status_code == httpx.codes.OK:
+            if httpx.get(url, trust_env=False, timeout=10).status_code == httpx.codes.OK:
                 return
         except httpx.HTTPError:
             pass
@@ -63,10 +72,10 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the server did not start")
 
 
-def in_a_process(home: Path, url: str, argument: str) -> subprocess.CompletedProcess[str]:
+def in_a_process(home: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", READER, argument],
-        env=environment(home, url), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", READER, *arguments],
+        env=environment(home, url), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
 
@@ -95,23 +104,22 @@ def test_a_block_is_saved_by_its_form_read_by_its_name_and_masked_by_the_api(ser
         ]
         assert all("main" in answer and SECRET not in answer for answer in answers)
 
-    read = in_a_process(tmp_path, server, "block:onhand-shopify/main.access_token")
+    names = [f"block:onhand-shopify/{name}.access_token" for name in ("main", "other")]
+    read = in_a_process(tmp_path, server, *names)
     assert read.stdout.strip() == SECRET, read.stderr
-    absent = in_a_process(tmp_path, server, "block:onhand-shopify/other.access_token")
-    assert absent.returncode and "there is no block onhand-shopify/other" in absent.stderr
-    assert SECRET not in absent.stderr
+    assert read.returncode and "there is no block onhand-shopify/other" in read.stderr
+    assert SECRET not in read.stderr
 
 
 def test_deploying_registers_forms_and_deployments(server: str, tmp_path: Path) -> None:
     with httpx.Client(base_url=server, trust_env=False, timeout=30) as api:
         pool = {"name": "onhand", "type": "process", "base_job_template": {}}
         assert api.post("/work_pools/", json=pool).status_code in (httpx.codes.CREATED, httpx.codes.CONFLICT)
-        for _ in range(2):
-            done = subprocess.run(
-                [sys.executable, "-m", "onhand.deploying"],
-                env=environment(tmp_path, server), cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stdout + done.stderr
+        done = subprocess.run(
+            [sys.executable, "-c", TWICE],
+            env=environment(tmp_path, server), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
         slugs = {one["slug"] for one in api.post("/block_types/filter", json={"limit": 200}).json()}
         assert {"onhand-shopify", "onhand-amazon", "onhand-http"} <= slugs
         names = {one["name"] for one in api.post("/deployments/filter", json={}).json()}

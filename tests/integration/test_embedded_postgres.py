@@ -56,7 +56,7 @@ def start_elsewhere(folder: Path) -> "tuple[subprocess.Popen[str], bool]":
 
 
 def finish(child: "subprocess.Popen[str]") -> None:
-    child.communicate(timeout=30)
+    child.communicate(timeout=120)
     assert child.returncode == 0
 
 
@@ -128,7 +128,7 @@ def test_the_killed_server_and_its_stale_pid_file_are_no_obstacle(server: Embedd
     process = server._postmaster()
     assert process is not None
     process.kill()
-    process.wait(10)
+    process.wait(60)
     pid_file = server.cluster / "postmaster.pid"
     assert pid_file.exists()
     assert not server.is_running()
@@ -237,7 +237,7 @@ def test_two_who_make_the_database_at_once(tmp_path: Path) -> None:
     """As when a starter was killed while the server still makes the database for it."""
     with EmbeddedPostgres(tmp_path) as server, ThreadPoolExecutor(2) as pool:
         for _ in range(5):
-            with server._connect(time.monotonic() + 10) as connection:
+            with server._connect(time.monotonic() + 60) as connection:
                 connection.execute(f'DROP DATABASE "{DATABASE}"')
-            both = [pool.submit(server._make_database, time.monotonic() + 10) for _ in range(2)]
+            both = [pool.submit(server._make_database, time.monotonic() + 60) for _ in range(2)]
             assert [one.result() for one in both] == [None, None]

@@ -195,3 +195,16 @@ def test_an_entry_is_not_due_before_its_time_unless_something_new_happens(engine
     assert claim(engine, "w", minute=9) == [], "later does not postpone"
     mark(engine, "A", minute=9)
     assert len(claim(engine, "w", minute=9)) == 1
+
+
+def test_what_is_sold_while_it_is_claimed_is_told_apart_from_its_echo(engine: Engine) -> None:
+    with engine.begin() as connection:
+        outbox.mark_dirty(connection, ["A", "B", "C"], now=at(0))
+        claims = outbox.claim(connection, owner="one", limit=10, lease=LEASE, now=at(0))
+        assert outbox.sold_again(connection, claims) == set()
+        outbox.mark_dirty(connection, ["A"], now=at(0))
+        outbox.mark_dirty(connection, ["B"], now=at(0), eager=False)
+        assert outbox.sold_again(connection, claims) == {"A"}
+        outbox.finish(connection, claims, owner="one", now=at(0))
+        eager = outbox.claim(connection, owner="two", limit=10, lease=LEASE, now=at(0), eager_only=True)
+        assert [one.sku for one in eager] == ["A"]

@@ -23,7 +23,7 @@ from benchmarks.ledger import laboratory
 from benchmarks.webhook_client import burst
 from benchmarks.webhooks import intake_burst
 from tasks.gaps import compare_with_notices
-from tasks.listen import listening
+from tasks.listen import Listener, listening
 from tasks.pull import pull
 from tasks.queue import drain
 
@@ -45,11 +45,11 @@ def test_a_wake_up_comes_at_once_and_others_do_not(engine: Engine) -> None:
         began = time.monotonic()
         timer.start()
         assert wakeups.wait(20) == {PUBLISH}
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         wake(engine, PUBLISH)
         wake(engine, PUBLISH)
-        time.sleep(0.05)
-        assert (wakeups.wait(5), wakeups.wait(0)) == ({PUBLISH}, set())
+        time.sleep(0.5)
+        assert (wakeups.wait(20), wakeups.wait(0)) == ({PUBLISH}, set())
 
 
 def test_without_a_connection_it_waits_and_comes_back(engine: Engine) -> None:
@@ -69,6 +69,13 @@ def test_without_a_connection_it_waits_and_comes_back(engine: Engine) -> None:
         assert wakeups.wait(20) == {PUBLISH}
 
 
+def attend_until(listener: Listener, met: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if met():
+            return
+        listener.attend(0.3)
+
+
 def test_a_shift_reads_what_it_is_told_of_while_it_waits(shop: Shop) -> None:
     shop.sells("waiting", "told")
     shop.tells(told("waiting"))
@@ -81,6 +88,8 @@ def test_a_shift_reads_what_it_is_told_of_while_it_waits(shop: Shop) -> None:
         timer = threading.Timer(0.1, tell)
         timer.start()
         listener.attend(0.6)
+        timer.join()
+        attend_until(listener, lambda: len(listener.reports) > 1)
     assert [report.read for report in listener.reports] == [1, 1]
     assert shop.held() == 2
 
@@ -90,7 +99,7 @@ def test_whoever_changes_stock_wakes_the_publisher(shop: Shop) -> None:
     shop.channel.pages = [page(shop.channel.orders["1"])]
     with Wakeups(shop.stage.engine, [PUBLISH]) as wakeups:
         pull(shop.stage.runtime, "shop")
-        assert wakeups.wait(5) == {PUBLISH}
+        assert wakeups.wait(20) == {PUBLISH}
 
 
 # The queue
@@ -141,7 +150,7 @@ def test_a_shift_drains_its_channels_queue_in_the_background(shop: Shop) -> None
 
     queue.receive = patient  # type: ignore[method-assign]
     with listening(replace(shop.stage.runtime, queue=lambda code: queue), "shop") as listener:
-        listener.attend(0.6)
+        attend_until(listener, lambda: shop.held() > 0)
     assert shop.held() == 1
     assert not [thread for thread in threading.enumerate() if thread.name == "queue-shop"]
 
@@ -228,7 +237,7 @@ def test_killed_between_storing_and_answering(database_url: str, engine: Engine)
     """The vendor got no answer and sends it again; it is one row."""
     script = Path(__file__).with_name("intake_killed.py")
     for _ in range(2):
-        done = subprocess.run([sys.executable, str(script), database_url], check=False, timeout=60)
+        done = subprocess.run([sys.executable, str(script), database_url], check=False, timeout=240)
         assert done.returncode == -signal.SIGKILL
         with engine.connect() as connection:
             found = connection.exec_driver_sql("SELECT event_id, order_id, status FROM notice").all()

@@ -37,7 +37,7 @@ def race(database_url: str, mode: str) -> dict[str, Any]:
         for first in (0, CLIENTS // 2)
     ]  # fmt: skip
     try:
-        answers = [process.communicate(timeout=100) for process in processes]
+        answers = [process.communicate(timeout=240) for process in processes]
     finally:
         for process in processes:
             process.kill()

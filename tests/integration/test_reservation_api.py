@@ -151,7 +151,7 @@ def test_without_a_token_nothing_is_told(url: str, authorization: str) -> None:
         ("GET", "/v1/reservations/k"),
         ("GET", "/v1/availability?sku=A"),
     ):
-        answer = httpx.request(method, url + path, headers=headers, trust_env=False)
+        answer = httpx.request(method, url + path, headers=headers, timeout=60, trust_env=False)
         problem(answer, 401, "unauthorised")
         assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -197,11 +197,11 @@ def test_stock_that_changed_wakes_the_publisher(engine: Engine, clock: Clock) ->
 
     with served(engine, clock, wake=wake) as url, Caller(url) as web:
         assert web.ask("k", ("A", 1)).status_code == 201
-        assert rung.acquire(timeout=10)
+        assert rung.acquire(timeout=60)
         web.ask("k", ("A", 1)), web.ask("refused", ("A", 1)), web.commit("k"), web.read("k")
         assert len(woken) == 1, "nothing of this changed the stock"
         web.release("k")
-        assert rung.acquire(timeout=10)
+        assert rung.acquire(timeout=60)
     assert len(woken) == 2
 
 

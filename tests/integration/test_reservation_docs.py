@@ -63,7 +63,7 @@ def test_the_command_serves_the_channels_that_ask(engine: Engine, database_url: 
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
             _wait(client, process)
             body = {"key": "k", "lines": [{"sku": "A", "quantity": 1}]}
             for token, status in (("n" * 32, 201), ("o" * 32, 200), ("x" * 32, 401)):
@@ -73,7 +73,7 @@ def test_the_command_serves_the_channels_that_ask(engine: Engine, database_url: 
             [ttl, _] = document["components"]["schemas"]["Ask"]["properties"]["ttl_seconds"]["anyOf"]
             assert ttl["maximum"] == 60
         process.terminate()
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()
@@ -105,7 +105,7 @@ def _free_port() -> int:
 
 
 def _wait(client: httpx.Client, process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             assert client.get("/health").status_code == 200

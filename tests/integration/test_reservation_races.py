@@ -27,7 +27,7 @@ def test_sixteen_callers_never_hold_more_than_there_is(engine: Engine) -> None:
     with served(engine, real_clock) as url:
         done = subprocess.run(
             [sys.executable, str(HERE / "reservation_callers.py"), url, "16", "12"],
-            capture_output=True, text=True, timeout=100, env=ENVIRONMENT, check=False,
+            capture_output=True, text=True, timeout=240, env=ENVIRONMENT, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -76,10 +76,10 @@ def mortal(database_url: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]
     process = subprocess.Popen(command, env=ENVIRONMENT)
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
-                httpx.get(f"{url}/health", trust_env=False, timeout=5)
+                httpx.get(f"{url}/health", trust_env=False, timeout=30)
                 break
             except httpx.TransportError:
                 assert process.poll() is None and time.monotonic() < deadline

@@ -42,6 +42,6 @@ def test_shoppers_of_a_shop_that_asks_get_what_there_is(engine: Engine) -> None:
 
 def test_nonsense_is_told(engine: Engine) -> None:
     with serve(app_for("woocommerce", Shop(), "key:secret")) as store:
-        answer = httpx.put(f"{store}/sandbox/ask", json={"url": "http://127.0.0.1:9"}, trust_env=False)
+        answer = httpx.put(f"{store}/sandbox/ask", json={"url": "http://127.0.0.1:9"}, timeout=60, trust_env=False)
         assert answer.status_code == 400
-        assert httpx.get(f"{store}/sandbox/state", trust_env=False).json()["asking"] is None
+        assert httpx.get(f"{store}/sandbox/state", timeout=60, trust_env=False).json()["asking"] is None

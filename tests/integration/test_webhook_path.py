@@ -59,7 +59,7 @@ def working(stage: Stage) -> Iterator[None]:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(90)
     assert errors == []
 
 
@@ -72,7 +72,7 @@ def told(stage: Stage, engine: Engine, **faults: float) -> Iterator[None]:
         intake = stack.enter_context(serving(create_app(engine, receivers)))  # type: ignore[arg-type]
         for code, url in stage.urls.items():
             settings = {"url": f"{intake}/webhooks/{code}", "secret": SECRET, **faults}
-            httpx.put(f"{url}/sandbox/webhooks", json=settings, trust_env=False).raise_for_status()
+            httpx.put(f"{url}/sandbox/webhooks", json=settings, timeout=60, trust_env=False).raise_for_status()
             off = {"url": None}
             stack.callback(httpx.put, f"{url}/sandbox/webhooks", json=off, trust_env=False)
         yield
@@ -83,7 +83,7 @@ def orders_in(engine: Engine) -> int:
         return int(connection.execute(text("SELECT count(*) FROM reservation")).scalar_one())
 
 
-def until(condition: Any, seconds: float = 20) -> bool:
+def until(condition: Any, seconds: float = 90) -> bool:
     end = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < end:
         time.sleep(0.02)
@@ -130,7 +130,9 @@ def test_with_every_fault_nothing_is_lost_and_nothing_twice(engine: Engine) -> N
                 time.sleep(0.02)
             until(lambda: orders_in(engine) >= 0.75 * sold)
             by_notice = orders_in(engine)
-            states = [httpx.get(f"{url}/sandbox/state", trust_env=False).json() for url in stage.urls.values()]
+            states = [
+                httpx.get(f"{url}/sandbox/state", timeout=60, trust_env=False).json() for url in stage.urls.values()
+            ]
         for code in stage.shops:
             pull(stage.runtime, code)
         sent = [state["webhooks"] for state in states]

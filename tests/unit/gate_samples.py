@@ -5,9 +5,23 @@ from typing import Any
 
 import pandas as pd
 
+from expectations.count_frame import CountRow, counts_frame
 from expectations.frames import orders_frame, push_frame
-from expectations.parameters import ChannelCounts, ListingMap, OrdersPulled, OutgoingPush, Parameters, StockBalances
+from expectations.goods_frames import FeedStockRow, ReceiptRow, Receipts, SupplierFeeds, feed_frame, receipts_frame
+from expectations.parameters import (
+    ChannelCounts,
+    ChannelSnapshot,
+    CountSheet,
+    ListingMap,
+    OrdersPulled,
+    OutgoingPush,
+    Parameters,
+    StockBalances,
+)
 from expectations.seller_frames import BalanceRow, MappingRow, balances_frame, mapping_frame
+from expectations.shipment_frame import ShipmentRow, shipments_frame
+from expectations.shipments import Shipments
+from expectations.snapshot_frames import SnapshotRow, snapshot_frame
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -102,8 +116,51 @@ def balance(number: int = 1, **changes: Any) -> BalanceRow:
     return BalanceRow(**(given | changes))
 
 
+def snapshot(number: int = 1, **changes: Any) -> SnapshotRow:
+    given = {"channel": f"shop-{number}", "asked": 100, "answered": 99, "unusable": 1, "compared": 90, "differing": 9,
+             "selling": 50, "zeroed": 5, "read_at": NOW - timedelta(minutes=5),
+             "pulled_at": NOW - timedelta(minutes=6)}  # fmt: skip
+    return SnapshotRow(**(given | changes))
+
+
+def counted(number: int = 1, **changes: Any) -> CountRow:
+    given = {"row": number + 2, "key": f"1/{number}", "sku": f"SKU-{number}", "location": "main", "quantity": "5",
+             "counted_at": NOW - HOUR, "created_at": NOW - 2 * HOUR, "on_hand": 5.0, "line_known": True,
+             "same_bin": True, "open": True, "another_person": True}  # fmt: skip
+    return CountRow(**(given | changes))
+
+
+def received(number: int = 1, **changes: Any) -> ReceiptRow:
+    given = {"row": number + 2, "purchase": "P1", "sku": f"SKU-{number}", "location": "main", "sound": "5",
+             "damaged": "1", "quarantined": "", "sku_known": True, "stocked": True, "location_known": True,
+             "ordered": True, "left": 6.0, "unchanged": True}  # fmt: skip
+    return ReceiptRow(**(given | changes))
+
+
+def supplied(number: int = 1, **changes: Any) -> FeedStockRow:
+    return FeedStockRow(**({"row": number + 2, "sku": f"SKU-{number}", "quantity": "5", "prior": 5.0} | changes))
+
+
+def sent(number: int = 1, **changes: Any) -> ShipmentRow:
+    given = {"row": number + 2, "step": "ship", "shipment": "S1", "channel": "shop", "order_id": "O1",
+             "sku": f"SKU-{number}", "quantity": "2", "location": "main", "ahead": -60.0, "channel_known": True,
+             "order_known": True, "sku_known": True, "step_known": True, "location_known": True,
+             "unchanged": True}  # fmt: skip
+    return ShipmentRow(**(given | changes))
+
+
 def sound(suite: str, rows: int = 6) -> pd.DataFrame:
     match suite:
+        case "shipments":
+            return shipments_frame(sent(number) for number in range(rows))
+        case "receipts":
+            return receipts_frame(received(number) for number in range(rows))
+        case "supplier_feed":
+            return feed_frame(supplied(number) for number in range(rows))
+        case "count_sheet":
+            return counts_frame(counted(number) for number in range(rows))
+        case "channel_snapshot":
+            return snapshot_frame(snapshot(number) for number in range(rows))
         case "orders_pulled":
             return sound_orders(rows // 2)
         case "outgoing_push":
@@ -116,6 +173,16 @@ def sound(suite: str, rows: int = 6) -> pd.DataFrame:
 
 def told(suite: str, **changes: Any) -> Parameters:
     match suite:
+        case "shipments":
+            return Shipments(**({"now": NOW} | changes))
+        case "receipts":
+            return Receipts(**({"now": NOW} | changes))
+        case "supplier_feed":
+            return SupplierFeeds(**({"now": NOW, "as_of": NOW - HOUR, "rows": 20, "known": 20} | changes))
+        case "count_sheet":
+            return CountSheet(**({"now": NOW} | changes))
+        case "channel_snapshot":
+            return ChannelSnapshot(**({"now": NOW} | changes))
         case "orders_pulled":
             return orders_told(**changes)
         case "outgoing_push":

@@ -46,16 +46,16 @@ class World:
 
     def run(self, sales: Sequence[tuple[int, int, int]], levels: Sequence[tuple[int, int]], end: int) -> Found:
         for now in range(end):
+            over = [one.channel for one in self.outages if one.end == now]
+            for channel in over:
+                self.hear_again(channel)
+            if over or any(one.start + self.lag // 2 == now < one.end for one in self.outages):
+                self.decide(now)
             for moment, level in levels:
                 if moment == now:
                     self.counter = max(self.counter, level)
                     self.thought += max(0, level - self.stock)
                     self.stock = max(self.stock, level)
-                    self.decide(now)
-            for one in self.outages:
-                if one.end == now:
-                    self.hear_again(one.channel, now)
-                elif one.start + self.lag // 2 == now < one.end:
                     self.decide(now)
             for message in [one for one in self.messages if one.kind == "write" and one.due == now]:
                 self.arrive(message, now)
@@ -72,12 +72,11 @@ class World:
                     self.sell(channel, units, now)
         return self.found
 
-    def hear_again(self, channel: int, now: int) -> None:
+    def hear_again(self, channel: int) -> None:
         self.worst[channel] -= self.lost[channel]
         self.expected[channel] -= self.lost[channel]
         self.know(channel, self.unread[channel])
         self.lost[channel] = self.unread[channel] = 0
-        self.decide(now)
 
     def know(self, channel: int, units: int) -> None:
         self.thought -= units

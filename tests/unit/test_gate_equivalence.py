@@ -7,21 +7,24 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from gate_samples import HOUR, NOW, document, line, orders, orders_told, push_told, reversal, row, told
+from gate_samples import HOUR, NOW, document, line, orders, orders_told, push_told, reversal, row, snapshot, told
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from expectations.cells import Kind
+from expectations.count_frame import CountRow, counts_frame
 from expectations.frames import push_frame
 from expectations.gate import check, masks, recheck
 from expectations.parameters import Parameters
 from expectations.rules import SUITES, rules_of
 from expectations.seller_frames import BalanceRow, MappingRow, balances_frame, mapping_frame
+from expectations.snapshot_frames import COUNTS, snapshot_frame
 from expectations.verdict import Status
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 110
+EXAMPLES = 70
+"""Of up to a dozen rows each: what an example costs is Great Expectations, however many rows it has."""
 quietly = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -146,7 +149,7 @@ def every_rule_failed_somewhere(suite: str) -> None:
 
 def test_orders_pulled() -> None:
     @quietly
-    @given(st.data(), st.lists(documents, max_size=6), orders_parameters)
+    @given(st.data(), st.lists(documents, max_size=10), orders_parameters)
     def property_holds(data: st.DataObject, given_documents: list[Any], told: Parameters) -> None:
         agree("orders_pulled", data.draw(holes(orders(given_documents), "orders_pulled")), told)
 
@@ -156,7 +159,7 @@ def test_orders_pulled() -> None:
 
 def test_outgoing_push() -> None:
     @quietly
-    @given(st.data(), st.lists(pushes | rising | zeros, max_size=8), push_parameters)
+    @given(st.data(), st.lists(pushes | rising | zeros, max_size=13), push_parameters)
     def property_holds(data: st.DataObject, rows: list[Any], told: Parameters) -> None:
         agree("outgoing_push", data.draw(holes(push_frame(rows), "outgoing_push")), told)
 
@@ -193,7 +196,7 @@ balance_parameters = st.builds(
 
 def test_listing_map() -> None:
     @quietly
-    @given(st.data(), st.lists(mappings, max_size=6), map_parameters)
+    @given(st.data(), st.lists(mappings, max_size=10), map_parameters)
     def property_holds(data: st.DataObject, rows: list[Any], its: Parameters) -> None:
         frame = mapping_frame(MappingRow(**row) for row in rows)
         agree("listing_map", data.draw(holes(frame, "listing_map")), its)
@@ -204,10 +207,63 @@ def test_listing_map() -> None:
 
 def test_stock_balances() -> None:
     @quietly
-    @given(st.data(), st.lists(balances, max_size=6), balance_parameters)
+    @given(st.data(), st.lists(balances, max_size=12), balance_parameters)
     def property_holds(data: st.DataObject, rows: list[Any], its: Parameters) -> None:
         frame = balances_frame(BalanceRow(**row) for row in rows)
         agree("stock_balances", data.draw(holes(frame, "stock_balances")), its)
 
     property_holds()
     every_rule_failed_somewhere("stock_balances")
+
+
+HOW_MANY = (None, -1, 0, 1, 9, 10, 11, 19, 20, 25, 26, 45, 46, 50, 10**16, "5", True)
+snapshots = dirty(
+    {"channel": "shop", "asked": 100, "answered": 99, "unusable": 1, "compared": 90, "differing": 9, "selling": 50,
+     "zeroed": 5, "read_at": NOW - HOUR / 12, "pulled_at": NOW - HOUR / 10},
+    {"channel": (None, "", "other"), "read_at": (None, NOW - 2 * HOUR, NOW + HOUR),
+     "pulled_at": (None, NOW - HOUR, NOW + HOUR)} | dict.fromkeys(COUNTS, HOW_MANY),
+).map(lambda given: snapshot(**given))  # fmt: skip
+snapshot_parameters = st.builds(
+    lambda **changes: told("channel_snapshot", **changes),
+    least_rows=st.sampled_from([0, 20]),
+    unanswered_share=st.sampled_from([0.0, 0.5]),
+    changed_share=st.sampled_from([0.0, 0.5]),
+    max_rows=st.sampled_from([3, 1000]),
+)
+
+
+def test_channel_snapshot() -> None:
+    @quietly
+    @given(st.data(), st.lists(snapshots, max_size=10), snapshot_parameters)
+    def property_holds(data: st.DataObject, rows: list[Any], its: Parameters) -> None:
+        agree("channel_snapshot", data.draw(holes(snapshot_frame(rows), "channel_snapshot")), its)
+
+    property_holds()
+    every_rule_failed_somewhere("channel_snapshot")
+
+
+count_rows = dirty(
+    {"row": 2, "key": "1/1", "sku": "A", "location": "main", "quantity": "5", "counted_at": NOW - HOUR,
+     "created_at": NOW - 2 * HOUR, "on_hand": 5.0, "line_known": True, "same_bin": True, "open": True,
+     "another_person": True},
+    {"row": (3,), "key": ("1/2", "1/3", "2/1"), "sku": ("B", ""), "location": ("attic", ""),
+     "quantity": (*COUNTED, "-3", "-3", "101"),
+     "counted_at": (*(one for one in TIMES if isinstance(one, str)), NOW - 3 * HOUR, NOW + timedelta(minutes=5)),
+     "created_at": (None, NOW), "on_hand": (0.0, 20.0, math.nan, math.inf)}
+    | dict.fromkeys(("line_known", "same_bin", "open", "another_person"), (False,)),
+)  # fmt: skip
+count_parameters = st.builds(
+    lambda given, zero: told("count_sheet", **given, zero_share=zero), shares, st.sampled_from([0.0, 0.5])
+)
+
+
+def test_count_sheet() -> None:
+    # Its rules of the whole sheet fail seldom.
+    @settings(quietly, max_examples=110)
+    @given(st.data(), st.lists(count_rows, max_size=6), count_parameters)
+    def property_holds(data: st.DataObject, rows: list[Any], its: Parameters) -> None:
+        frame = counts_frame(CountRow(**row) for row in rows)
+        agree("count_sheet", data.draw(holes(frame, "count_sheet")), its)
+
+    property_holds()
+    every_rule_failed_somewhere("count_sheet")

@@ -102,13 +102,13 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
 @contextmanager
 def served(**receivers: Receiver) -> Iterator[httpx.Client]:
     """With limits that a test can reach."""
-    with serving(app_of(**receivers)) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with serving(app_of(**receivers)) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         yield client
 
 
-def app_of(**receivers: Receiver) -> Any:
+def app_of(body_seconds: float = 30, **receivers: Receiver) -> Any:
     engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:9/nothing?connect_timeout=1")
-    limits = IntakeLimits(body_bytes=2000, body_seconds=0.2, held_bytes=5000)
+    limits = IntakeLimits(body_bytes=2000, body_seconds=body_seconds, held_bytes=5000)
     return intake.create_app(engine, receivers, limits=limits, now=lambda: NOON)
 
 
@@ -281,7 +281,7 @@ async def talk(app: Any, events: Sequence[tuple[float, dict[str, Any]]]) -> int:
 
 
 def test_a_body_that_drips_is_given_up(ledger: Ledger) -> None:
-    app = app_of(shop=Receiver("new"))
+    app = app_of(body_seconds=0.2, shop=Receiver("new"))
     drips = [(0.08, {"body": b"x", "more_body": True})] * 50
     assert asyncio.run(talk(app, drips)) == 408
     with serving(app):
@@ -308,7 +308,7 @@ def test_too_many_bodies_at_once_are_told_to_come_again(ledger: Ledger) -> None:
 # The gatherer
 
 
-def gathered(write: Any, events: Sequence[str], *, timeout_s: float = 1, most: int = 100) -> list[int | str]:
+def gathered(write: Any, events: Sequence[str], *, timeout_s: float = 60, most: int = 100) -> list[int | str]:
     """What each of these, stored at once, gets for an answer."""
 
     async def one(gatherer: Gatherer, event: str) -> int | str:
@@ -359,8 +359,8 @@ def test_nobody_waits_for_a_commit_for_ever() -> None:
     release = threading.Event()
 
     def write(notices: Sequence[NewNotice]) -> set[Key]:
-        assert release.wait(5)
+        assert release.wait(60)
         return set()
 
-    threading.Timer(0.1, release.set).start()
+    threading.Timer(1.0, release.set).start()
     assert gathered(write, ["a"], timeout_s=0.02) == ["not stored"]

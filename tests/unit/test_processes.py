@@ -29,7 +29,7 @@ def child_of(tmp_path: Path, code: str, name: str = "child") -> ManagedProcess:
         tmp_path,
         tmp_path / f"{name}.log",
         healthy=lambda: bool((tmp_path / f"{name}.log").read_text().strip()),
-        timeout=20,
+        timeout=120,
         grace=0.3,
     )
 

@@ -217,7 +217,8 @@ def test_an_exposure_that_nobody_knows_blocks_the_raises_of_its_stock() -> None:
 
 def test_a_cap_is_kept_and_an_absolute_write_fits_beside_what_is_live() -> None:
     market = Market({"A": Stock({"north": 10})}, [position(1, cap=2), position(2, exposure=1, compare_and_set=False)])
-    assert [(step.quantity, step.growth) for step in plan(market)] == [(2, 2), (5, 5)]
+    # What the cap leaves over goes to the other: 8, of which 1 is exposed already.
+    assert [(step.quantity, step.growth) for step in plan(market)] == [(2, 2), (7, 7)]
 
 
 def test_a_bundle_and_its_part_share_the_part() -> None:

@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import logging
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import typer
 from adapters.history_csv import read_history
 from adapters.sandbox.long_trace import long_trace
 from adapters.sandbox.trace import TraceError
+from flows import replay_policies as form
 from inventory.demand_model import learn
 from inventory.order_history import DAY
 from inventory.policy_text import parse_policies
@@ -140,6 +143,62 @@ def test_a_file_without_demand_is_named(tmp_path: Path) -> None:
     path.write_text(HEADER + "2011-01-03 10:00:00,1,1,POST,1,2,3,UK,False\n")
     with pytest.raises(TraceError, match="no usable order line"):
         read_history(path, shares=[1.0])
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("2011-09-05 10:00,1,1,HOT,-2,1.5,7,UK,False", "qty is negative on a sale"),
+        ("2011-09-05 10:00,1,1,HOT,99999999999,1.5,7,UK,False", "qty is absurd, above 100,000"),
+        ("2011-09-05 10:00,1,1,HOT,0,1.5,7,UK,False", "qty is zero"),
+        ("yesterday,1,1,HOT,2,1.5,7,UK,False", "ts is not a date and time (ISO 8601)"),
+        ("2011-09-05 10:00,1,1,HOT,2,1.5", "has 6 fields, the header has 9"),
+        ("2011-09-05 10:00,1,1,,2,1.5,7,UK,False", "sku is missing"),
+        ("2011-09-05 10:00,1,1,H\xd6T,2,1.5,7,UK,False", "sku is not UTF-8"),
+        ('2011-09-05 10:00,1,1,"HOT,2,1.5,7,UK,False', "a quotation mark is not closed"),
+        ("2011-09-05 10:00,1,1,HOT,2,cheap,7,UK,False", "unit_price is not a number"),
+        ("2011-09-05 10:00,1,1,HOT,2,1.5,7,UK,maybe", "is_cancellation is neither true nor false"),
+    ],
+)
+def test_a_bad_row_is_named_and_the_rest_goes_on(tmp_path: Path, row: str, reason: str) -> None:
+    path = tmp_path / "orders.csv"
+    good = "2011-09-05 10:00:00,{},1,HOT,2,1.5,7,UK,False\n"
+    path.write_bytes((HEADER + good.format(7) + row + "\n" + good.format(8)).encode("latin-1"))
+    history, read = read_history(path, shares=[1.0])
+    assert [(one.line_number, one.reason) for one in read.bad] == [(3, reason)]
+    assert len(history.at) == 2
+
+
+def test_files_that_are_no_orders(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    for content, said in (
+        (b"", "is empty"), (b"date,sku\n1,2\n", "has no column ts"), (b"\x1f\x8b\x08\x00broken", "damaged"),
+        (b"\x00\xff\xfe\x80" * 9, "no column"), (HEADER.encode(), "no usable order line"),
+    ):  # fmt: skip
+        path.write_bytes(content)
+        with pytest.raises(TraceError, match=said):
+            read_history(path, shares=[1.0])
+    rows = "".join(f"2011-09-05 10:00:00,{n},1,HOT,2,1.5,7,UK,False\n" for n in range(4_000))
+    path.write_text(HEADER + rows, encoding="utf-16")
+    assert len(read_history(path, shares=[1.0])[0].at) == 4_000, "as spreadsheets save it"
+    path.write_bytes(gzip.compress((HEADER + rows).encode())[:-2_000])
+    history, read = read_history(path, shares=[1.0])
+    assert 0 < len(history.at) < 4_000
+    assert "ends early" in read.bad[-1].reason
+
+
+def test_the_flow_leaves_table_picture_and_figures(orders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: dict[str, Any] = {}
+    monkeypatch.setattr(form, "get_run_logger", lambda: logging.getLogger("replay"))
+    monkeypatch.setattr(form, "replay", form.replay.fn)
+    monkeypatch.setattr(form, "table", lambda key, rows, about: left.update({key: rows}))
+    monkeypatch.setattr(form, "create_image_artifact", lambda url, key, description: left.update({key: url}))
+    monkeypatch.setattr(form, "create_markdown_artifact", lambda text, key, description: left.update({key: text}))
+    form.replay_policies.fn(str(orders), "mirror,strict", [1.0, 60.0], ["none"], margin=2.0)
+    assert [row["policy"] for row in left["replay-policies"]] == ["mirror", "strict"] * 2
+    assert all("cost" in row for row in left["replay-policies"])
+    assert left["replay-frontier"].startswith("data:image/svg+xml;base64,")
+    assert len(json.loads(left["replay-figures"].strip("`").removeprefix("json"))["policies"]) == 4
 
 
 def test_every_option_is_documented() -> None:

@@ -67,10 +67,6 @@ def replayed(policy: Policy, setting: Setting, sales: list[tuple[int, int, int]]
     return Shelf(policy, setting, knowing or Nothing()).live(sales, levels)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="open: engine and oracle differ in rare lives with several outages of a channel, a top-up in one of them",
-)
 @settings(max_examples=400, deadline=None)
 @given(lives(), some.sampled_from([2, 4, 10, 40]), some.booleans(), some.sampled_from(["mirror", "fixed:1", "strict"]))
 def test_the_engine_does_what_the_oracle_does(life: tuple, lag: int, absolute: bool, text: str) -> None:  # type: ignore[type-arg]

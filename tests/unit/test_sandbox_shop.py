@@ -94,7 +94,7 @@ def test_control_endpoints(shop: Shop) -> None:
 
     app = Starlette(routes=control_routes(shop))
     app.add_route("/vendor", vendor)
-    with serve(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with serve(app) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         (made,) = client.post("/sandbox/products", json=[{"sku": "B", "title": "Other", "quantity": 2}]).json()
         bought = client.post("/sandbox/checkout", json={"lines": [{"sku": "B", "quantity": 3}]}).json()
         assert bought["refused"] == [{"sku": "B", "quantity": 1}]

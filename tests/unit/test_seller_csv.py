@@ -1,5 +1,6 @@
 """A seller's CSV: what spreadsheets make of a table, and what a broken transfer leaves of it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,15 @@ def test_any_bytes_give_a_table_or_a_clear_refusal(tmp_path: Path) -> None:
                 from_file(tmp_path, start + content)
             except CsvError as error:
                 assert str(error)
+
+
+def test_a_path_leads_to_a_table_or_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("sku,quantity\nhidden,1\n")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "secret")
+    (tmp_path / "round.csv").symlink_to(tmp_path / "round.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    nonsense = ("no\0name.csv", "\ud800.csv", "~nobody-here/a.csv", "x" * 5000 + ".csv", "gone.csv", "round.csv")
+    for path in (*nonsense, "link.csv", "pipe.csv", "folder.csv"):
+        with pytest.raises(CsvError, match=r"cannot be read|is no \.csv file"):
+            read_csv(path, required=["sku", "quantity"], folder=tmp_path)

@@ -66,7 +66,21 @@ def test_promises_end_before_real_units_but_not_of_what_was_sent() -> None:
     assert stage.lines["h", "A"] == {NOWHERE: Line(0, 0), "near": Line(2, 0)}
     sent = shelf(near=3)
     sent.take("h", "web", "A", 5, START, SALE)
-    assert sent.give_back("h", "A", 3, StockState.AVAILABLE, BACK, StockState.SHIPPED) == 3
+    sent.lines["h", "A"]["near"].sent = 2
+    assert sent.give_back("h", "A", 3, StockState.QUARANTINED, BACK, StockState.SHIPPED) == 2
+    assert sent.lines["h", "A"] == {NOWHERE: Line(0, 2), "near": Line(3, 0)}
+
+
+def test_what_is_not_routed_is_given_back_first() -> None:
+    stage = shelf(near=3)
+    stage.take("h", "web", "A", 3, START, SALE)
+    stage.lines["h", "A"]["near"].allocated = 2
+    assert stage.hand_over("h", "other", "A", 3) == 1
+    stage.lines["h", "A"]["near"].held += 1
+    assert stage.give_back("h", "A", 2, StockState.QUARANTINED, BACK) == 2
+    assert stage.lines["h", "A"]["near"] == Line(1, 0, allocated=1)
+    assert [(move.from_state, move.quantity) for move in stage.moves[-2:]] == [("reserved", 1), ("allocated", 1)]
+    assert len({move.event_key for move in stage.moves}) == len(stage.moves)
 
 
 def test_nothing_comes_back_twice() -> None:

@@ -1,0 +1,160 @@
+"""`python -m benchmarks.reconciliation --rows N`: one channel's N listings against the ledger, beside a floor.
+
+Three runs: the day's first look (a seventh of the listings is noted as seen), a second one (they agree, and were seen
+lately), and one in which every hundredth number is wrong. The floor is what a plain query would cost: the channel's
+numbers copied into a table and joined with the listings, with nothing classed, opened or noted. The channel is in
+memory, so what is measured is the comparison and the database, not a vendor's network.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pandas as pd
+import psutil
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, text
+
+from adapters.channels.protocol import Reading
+from benchmarks.drift_week import Shop
+from benchmarks.ledger import laboratory, now, open_ledger
+from expectations import gate
+from expectations.parameters import Parameters
+from expectations.verdict import Verdict
+from tasks.compare import compare_channel
+from tasks.runtime import Runtime
+
+CHANNEL = "wide"
+SHOWN = 10
+CHUNK = 10_000
+LATE = timedelta(minutes=30)
+Check = Callable[[str, pd.DataFrame, Parameters], Verdict]
+
+
+class WideShop(Shop):
+    """So many listings that they are not kept: each shows what it should, but every `off`-th."""
+
+    off: int = 0
+
+    def read_quantities(self, listing_refs: Sequence[str]) -> list[Reading]:
+        if not self.off:
+            return [Reading(ref, SHOWN, True) for ref in listing_refs]
+        return [Reading(ref, SHOWN + (int(ref[1:]) % self.off == 0), True) for ref in listing_refs]
+
+
+@dataclass(frozen=True)
+class Measured:
+    what: str
+    seconds: float
+    cpu: float
+    """Of this process and of its sessions in the database, however busy the machine is."""
+    differing: int
+
+
+def fill(engine: Engine, rows: int) -> None:
+    """A channel with `rows` listings, each of which shows what the ledger knows of."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO item (sku, title, safety_stock, accuracy_margin) "
+                 "SELECT 'W' || n, '', 0, 0 FROM generate_series(1, :rows) AS n"), {"rows": rows},
+        )  # fmt: skip
+        connection.execute(
+            text(
+                "INSERT INTO channel (code, vendor, mode, write_mode, share, settle_seconds, in_doubt_seconds, "
+                "overlap_seconds, pulled_at, watermark) "
+                "VALUES (:code, 'memory', 'live', 'compare_and_set', 1, 60, 60, 60, :now, :now)"
+            ),
+            {"code": CHANNEL, "now": now()},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO listing (channel, ref, sku, units_per_listing, tracked, exposure, observed, observed_at) "
+                "SELECT :code, 'W' || n, 'W' || n, 1, true, :shown, :shown, :then FROM generate_series(1, :rows) AS n"
+            ),
+            {"code": CHANNEL, "shown": SHOWN, "then": now() - timedelta(days=1), "rows": rows},
+        )
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE item, listing"))
+
+
+def floor(engine: Engine, rows: int) -> Measured:
+    """Copy and join."""
+    begun, cpu = time.perf_counter(), cpu_seconds(engine)
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TEMPORARY TABLE shown (ref text, quantity int) ON COMMIT PRESERVE ROWS"))
+        connection.commit()
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with driver.cursor() as cursor, cursor.copy("COPY shown FROM STDIN") as copy:
+            for number in range(1, rows + 1):
+                copy.write_row((f"W{number}", SHOWN))
+        found = connection.execute(
+            text(
+                "SELECT count(*) FROM listing JOIN shown USING (ref) "
+                "WHERE listing.channel = :code AND listing.exposure IS DISTINCT FROM shown.quantity"
+            ),
+            {"code": CHANNEL},
+        ).scalar_one()
+        connection.rollback()
+    return Measured("floor: copy and join", time.perf_counter() - begun, cpu_seconds(engine) - cpu, found)
+
+
+def cpu_seconds(engine: Engine) -> float:
+    """Used so far by this process and by the sessions that it has in the database."""
+    with engine.connect() as connection:
+        pids = connection.execute(
+            text(
+                "SELECT pid FROM pg_stat_activity "
+                "WHERE datname = current_database() AND backend_type = 'client backend'"
+            )
+        ).scalars()
+        times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return time.process_time() + float(sum(one.user + one.system for one in times))
+
+
+def measure(engine: Engine, rows: int, check: Check = gate.check) -> list[Measured]:
+    shop = WideShop(CHANNEL, lambda: now(), True, {})  # type: ignore[arg-type]
+    runtime = Runtime(engine, lambda code: shop, now, check=check)
+    if check is gate.check:
+        gate.load()
+    results = [floor(engine, rows)]
+    for what, off in (("first look of the day", 0), ("all agree, seen lately", 0), ("one in a hundred differs", 100)):
+        shop.off = off
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE channel SET pulled_at = :now"), {"now": now()})
+        begun, cpu = time.perf_counter(), cpu_seconds(engine)
+        result = compare_channel(runtime, CHANNEL, stale_after=LATE, heal=True, chunk=CHUNK)
+        assert (result.compared, result.differing, result.blocked) == (rows, rows // off if off else 0, "")
+        results.append(Measured(what, time.perf_counter() - begun, cpu_seconds(engine) - cpu, result.differing))
+    return results
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.reconciliation", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    rows = parser.parse_args(arguments).rows
+    console = Console()
+    with laboratory() as lab:
+        engine = open_ledger(lab.fresh())
+        fill(engine, rows)
+        results = measure(engine, rows)
+        engine.dispose()
+    table = Table(title=f"{rows:,} listings reconciled", title_justify="left")
+    for heading in ("run", "seconds", "rows/s", "× floor", "CPU s, with the database", "differ"):
+        table.add_column(heading, justify="left" if heading == "run" else "right")
+    for one in results:
+        table.add_row(one.what, f"{one.seconds:.2f}", f"{rows / one.seconds:,.0f}",
+                      f"{one.seconds / results[0].seconds:.2f}", f"{one.cpu:.2f}", f"{one.differing:,}")  # fmt: skip
+    console.print(table)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    console.print(f"Peak memory of this process {peak:.0f} MB, with Great Expectations loaded.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
