@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from expectations.cells import Kind, has_kind
+from expectations.library import expectation_class
 from expectations.parameters import MissingBaseline, Parameters
 from inventory.words import Severity
 
@@ -67,13 +68,11 @@ class Rule:
         Imports Great Expectations. Raises `MissingBaseline` for an argument that is None or NaN, with
         which the library would judge nothing and call it success.
         """
-        import great_expectations.expectations as library
-
         arguments = dict(self.arguments(parameters))
         for name, value in arguments.items():
             if value is None or (isinstance(value, float) and math.isnan(value)):
                 raise MissingBaseline(f"{self.id}: {name} is {value!r}")
-        return getattr(library, self.kind)(**arguments, severity=self.severity.value, meta={"rule_id": self.id})
+        return expectation_class(self.kind)(**arguments, severity=self.severity.value, meta={"rule_id": self.id})
 
 
 def make_rule(
