@@ -5,7 +5,6 @@ from typing import Annotated
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from expectations import gate
 from flows.forms import AnyChannel, EverySeconds, Minutes, shown
 from tasks.fall_back import look
 from tasks.fallback_report import Looked
@@ -23,7 +22,6 @@ OnlyShow = Annotated[
 @task(task_run_name="look-for-{seconds:.0f}s", **RETRIES)
 def look_for(seconds: float, every_seconds: float, channel: str, dry_run: bool) -> Looked:
     """The last look; of those before it only what became of the switches."""
-    gate.load()
     turned: list[str] = []
     dark: list[str] = []
     for _ in beats(seconds, every_seconds):
@@ -48,7 +46,7 @@ def outage_fallback(
         state = [(one.subject, one.health.state.value, one.doing) for one in found.sources]
         for said in found.turned:
             get_run_logger().warning("%s", said)
-        for code in sorted(set(found.went_dark)):
+        for code in [] if dry_run else sorted(set(found.went_dark)):
             written = runbook_of(runtime().engine, code, now=found.now)
             page(f"runbook-{code}", written, f"What to do while {code} is dark")
         if state != shown_before:

@@ -64,7 +64,8 @@ SoldLeft = Annotated[
     bool,
     shown(
         "Sold units may have left",
-        "On: nobody tells the ledger of shipments, so a warehouse that has fewer by no more than is sold agrees",
+        "On: nobody tells the ledger of shipments, so a warehouse that has fewer by no more than is sold agrees. Off, "
+        "once post_shipments or the channels' own orders tell it of each: then fewer is a difference",
     ),
 ]
 

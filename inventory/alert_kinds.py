@@ -290,6 +290,13 @@ ALERT_KINDS: dict[IncidentKind, AlertKind] = {
         "What was counted is posted, and bins with a history of errors are counted more often.",
         "Look in the counts' table where and of what most is missing; check receiving and access there.",
     ),
+    IncidentKind.TARGET_MISSED: AlertKind(
+        "A figure beyond its limit",
+        _WARNING,
+        Owner.OPERATIONS,
+        "The figure is noted by day, and the health report has the rows behind it.",
+        "Open the health report (or run `onhand status`) and begin with the first rows of that section.",
+    ),
     IncidentKind.CHANNEL_DARK: AlertKind(
         "Channel is dark",
         _CRITICAL,

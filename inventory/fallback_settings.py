@@ -28,6 +28,7 @@ class Fallback(BaseModel):
     hide_at_most: Annotated[int, Field(ge=0, le=100_000, strict=True)] = 50
     """SKUs hidden for one channel; where more would be needed, the channel is throttled."""
     throttles: tuple[Share, ...] = (50, 25, 10)
+    """Of what is sellable there; where another channel is throttled for it, of what this one may sell."""
     pause_after_minutes: Minutes = 15.0
     """Trouble is not answered by a pause sooner."""
     pause_least_minutes: Minutes = 15.0

@@ -8,11 +8,13 @@ from sqlalchemy import Connection, text
 
 from inventory.exposure_view import unbacked
 from inventory.fallback_settings import Fallback
+from inventory.guidance import read_guidance
 from inventory.ladder import Decision, Market, Stake
 from inventory.outage_words import LadderStep
 from inventory.outbox import mark_dirty
 from inventory.policy_file import parse_policy_file
 from inventory.policy_store import in_force
+from inventory.unseen import quantile
 from inventory.words import PauseOwner
 
 DOWN = (LadderStep.HIDE, LadderStep.THROTTLE, LadderStep.PAUSE)
@@ -46,10 +48,35 @@ def settings_in_force(connection: Connection) -> Fallback:
     return Fallback() if policy is None else parse_policy_file(policy.content).fallback
 
 
-def market_at_stake(connection: Connection, channels: Collection[str]) -> Market:
-    """What of these channels' exposure is not backed. Empty under `strict`."""
+PLAUSIBLE = 0.01
+"""More than what is exceeded with this chance a dark channel is not taken to sell, where its demand is known."""
+
+
+def market_at_stake(connection: Connection, channels: Collection[str], *, now: datetime) -> Market:
+    """What these channels in trouble may sell beyond what there is. Empty under `strict`.
+
+    Where a policy has learnt demand, as `calibrated` does for its fence, a dark channel counts with what it may
+    plausibly sell until it is likely to be read again; else with all that it shows.
+    """
     found = unbacked(connection, channels) if channels else []
-    return {one.sku: Stake(one.sku, one.sellable, one.exposed, one.shown) for one in found}
+    if not found:
+        return {}
+    guidance = read_guidance(connection, [one.sku for one in found], now=now)
+    market = {}
+    for one in found:
+        exposed, shown = dict(one.exposed), dict(one.shown)
+        for code in guidance.dark.keys() & set(channels) & exposed.keys():
+            demand = guidance.demand_of(code, one.sku, asks_first=False, listings=1)
+            if demand is None:
+                continue
+            unseen = demand.unseen
+            most = min(exposed[code], quantile(unseen.lines, unseen.shape, unseen.sizes, PLAUSIBLE))
+            # What it may have sold already is taken for sold first.
+            shown[code] = max(0, most - (exposed[code] - (shown[code] or 0)))
+            exposed[code] = most
+        shown = {code: units or 0 for code, units in shown.items()}
+        market[one.sku] = Stake(one.sku, one.sellable, exposed, shown, frozenset(channels))
+    return market
 
 
 def open_steps(connection: Connection) -> dict[str, list[Taken]]:

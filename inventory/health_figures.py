@@ -15,7 +15,7 @@ from inventory.drift_report import BUCKETS, Aged, Drifting, Offender, drifting_p
 from inventory.exposure_view import SkuExposure, Total, by_sku, total
 from inventory.health_cancellations import ChannelCancellations, Pattern, by_channel, patterns
 from inventory.health_limits import CANCELLATION_LIMITS, TARGETS, CancellationLimit, Targets
-from inventory.health_stock import Low, Shown, low_stock, shown_stock
+from inventory.health_stock import MONTH, Low, Shown, low_stock, shown_stock
 from inventory.health_sync import (
     LOOK_BACK,
     BudgetUse,
@@ -26,7 +26,7 @@ from inventory.health_sync import (
     channel_health,
     sync_gaps,
 )
-from inventory.words import Severity
+from inventory.words import IncidentKind, Severity
 
 COUNTED_WITHIN = timedelta(days=91)
 """Every item is counted within so many days, so this is an accuracy of the whole record."""
@@ -46,6 +46,20 @@ class OpenIncident:
     message: str
     times: int
     first_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """Incidents of one kind."""
+
+    kind: str
+    open: int
+    critical: int
+    """Of the open ones."""
+    oldest: datetime | None
+    """Of the open ones."""
+    month: int
+    """That were opened within 28 days, closed since or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class Health:
     incidents: list[OpenIncident]
     incidents_open: dict[str, int]
     """By severity."""
+    incident_kinds: list[KindCount]
     discrepancies: list[Aged]
     """The most severe, then the oldest."""
     discrepancies_open: dict[str, int]
@@ -89,8 +104,18 @@ class Health:
 
 _INCIDENTS = text(
     """
-    SELECT kind, severity, subject, message, times, first_at FROM incident WHERE status = 'open'
+    SELECT kind, severity, subject, message, times, first_at FROM incident
+    WHERE status = 'open' AND kind <> :told
     ORDER BY array_position(ARRAY['critical', 'warning', 'info']::varchar[], severity), first_at, id LIMIT :most
+    """
+)
+_KINDS = text(
+    """
+    SELECT kind, count(*) FILTER (WHERE status = 'open') AS open,
+           count(*) FILTER (WHERE status = 'open' AND severity = 'critical') AS critical,
+           min(first_at) FILTER (WHERE status = 'open') AS oldest, count(*) FILTER (WHERE first_at > :since) AS month
+    FROM incident WHERE (status = 'open' OR first_at > :since) AND kind <> :told
+    GROUP BY kind ORDER BY critical DESC, open DESC, month DESC, kind
     """
 )
 _BY_BUCKET = ", ".join(f"count(*) FILTER (WHERE bucket = {place})" for place in range(len(BUCKETS)))
@@ -139,6 +164,7 @@ def measure(
         patterns=patterns(connection, now=now),
         incidents=_incidents(connection),
         incidents_open=_by_severity(connection, "incident"),
+        incident_kinds=_kinds(connection, since=now - MONTH),
         discrepancies=open_by_age(connection, now=now, limit=MOST_DISCREPANCIES),
         discrepancies_open=_by_severity(connection, "discrepancy"),
         ages=_ages(connection, now=now),
@@ -158,12 +184,23 @@ def is_small(connection: Connection) -> bool:
 
 
 def _incidents(connection: Connection) -> list[OpenIncident]:
-    return [OpenIncident(*row) for row in connection.execute(_INCIDENTS, {"most": MOST_INCIDENTS})]
+    """Without those of the report's own figures, which their sections tell of."""
+    rows = connection.execute(_INCIDENTS, {"most": MOST_INCIDENTS, "told": IncidentKind.TARGET_MISSED.value})
+    return [OpenIncident(*row) for row in rows]
+
+
+def _kinds(connection: Connection, *, since: datetime) -> list[KindCount]:
+    rows = connection.execute(_KINDS, {"since": since, "told": IncidentKind.TARGET_MISSED.value})
+    return [KindCount(*row) for row in rows]
 
 
 def _by_severity(connection: Connection, table: str) -> dict[str, int]:
     rows = connection.execute(
-        text(f"SELECT severity, count(*) AS many FROM {table} WHERE status = 'open' GROUP BY severity")  # noqa: S608
+        text(
+            f"SELECT severity, count(*) AS many FROM {table} WHERE status = 'open' AND kind <> :told "  # noqa: S608
+            "GROUP BY severity"
+        ),
+        {"told": IncidentKind.TARGET_MISSED.value},
     )
     counted = {row.severity: row.many for row in rows}
     return {severity.value: counted.get(severity.value, 0) for severity in Severity}

@@ -1,11 +1,13 @@
 """Which step of the ladder a channel in trouble needs: the smallest that keeps the risk within its limit. Pure.
 
-What is at stake of a SKU is what all channels together may sell beyond what there is, as far as the channel in trouble
-has a part in it. Its risk is that, times what an oversold unit costs there, times how much of it will have been sold by
-now. Under `strict` nothing is ever at stake, and nothing is done.
+What is at stake of a SKU is what the channels in trouble may sell unseen beyond what the others leave for them. The
+others hear of each other within their lag, so together they sell no more than the one of them that shows the most; what
+they may sell twice within that lag is their policy's business. The risk is what is at stake, times what an oversold
+unit costs there, times how much of it will have been sold by now. Under `strict` nothing is ever at stake.
 
 The steps, the smallest first: nothing, hide the riskiest SKUs, throttle everything, pause. A step is taken on the
-channel itself while that answers; else on the others, which give up what it may sell.
+channel itself while that answers. Else on all others, which leave it what it may sell, or a part of that: a share of
+what is sellable would not do there, for it is filled up again after each sale until nothing is left.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,24 +29,39 @@ class Stake:
     """What each may have sold unseen or may still sell."""
     shown: Mapping[str, int]
     """The part of that which is still on show: it can be taken back."""
-
-    @property
-    def unbacked(self) -> int:
-        return max(0, sum(self.exposed.values()) - max(0, self.sellable))
+    blind: frozenset[str] = frozenset()
+    """Channels whose sales nobody hears of now."""
 
     def at_stake(self, channel: str) -> int:
-        return min(self.exposed.get(channel, 0), self.unbacked)
+        unheard = {*self.blind, channel}
+        unseen = sum(units for code, units in self.exposed.items() if code in unheard)
+        others = max((units for code, units in self.exposed.items() if code not in unheard), default=0)
+        return min(self.exposed.get(channel, 0), max(0, unseen + others - max(0, self.sellable)))
 
-    def limited(self, channel: str, percent: int) -> "Stake":
-        """After the channel shows no more than so much of what is sellable. What it sold unseen stays exposed."""
+    def limited(self, channel: str, percent: int, trouble: str) -> "Stake":
+        """After the channel shows no more than `allowed_here` or, if another one is in trouble, `allowed_beside` it.
+        What it sold unseen stays exposed."""
         shown = self.shown.get(channel, 0)
-        left = min(shown, ceil(max(0, self.sellable) * percent / 100))
+        if channel == trouble:
+            left = min(shown, allowed_here(self.sellable, percent))
+        else:
+            left = min(shown, allowed_beside(self.sellable, percent, self.exposed.get(trouble, 0)))
         exposed = max(0, self.exposed.get(channel, 0) - (shown - left))
         return replace(self, exposed={**self.exposed, channel: exposed}, shown={**self.shown, channel: left})
 
 
+def allowed_here(sellable: int, percent: int) -> int:
+    """Pieces that the channel in trouble may show."""
+    return ceil(max(0, sellable) * percent / 100)
+
+
+def allowed_beside(sellable: int, percent: int, exposed: int) -> int:
+    """Pieces that another channel may show: it leaves all but so much of what the one in trouble may sell."""
+    return max(0, sellable - ceil(exposed * (100 - percent) / 100))
+
+
 Market = Mapping[str, Stake]
-"""{SKU: stake}, of the SKUs of which something is unbacked."""
+"""{SKU: stake}, of the SKUs of which something may be at stake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +83,12 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`sku` empty: everything that the channel lists."""
+    """`sku` empty: everything that the channel lists. `trouble`: the channel that it is for, perhaps itself."""
 
     channel: str
     sku: str
     percent: int
+    trouble: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +154,7 @@ def limited(market: Market, limits: Iterable[Limit]) -> Market:
     for limit in limits:
         for sku in [limit.sku] if limit.sku else list(found):
             if sku in found:
-                found[sku] = found[sku].limited(limit.channel, limit.percent)
+                found[sku] = found[sku].limited(limit.channel, limit.percent, limit.trouble)
     return found
 
 
@@ -149,16 +167,16 @@ def _steps(
         yield LadderStep.HIDE, hiding
     for percent in settings.throttles:
         if percent < trouble.percent and where:
-            yield LadderStep.THROTTLE, tuple(Limit(channel, "", percent) for channel in where)
+            yield LadderStep.THROTTLE, tuple(Limit(channel, "", percent, trouble.channel) for channel in where)
     if trouble.answers and trouble.may_pause:
-        yield LadderStep.PAUSE, (Limit(trouble.channel, "", 0),)
+        yield LadderStep.PAUSE, (Limit(trouble.channel, "", 0, trouble.channel),)
 
 
 def _hiding(trouble: Trouble, market: Market, where: Sequence[str], settings: Fallback) -> tuple[Limit, ...]:
     """The fewest SKUs that do, those first that bring the most; at most as many as may be hidden."""
     gains: list[tuple[int, str, tuple[Limit, ...]]] = []
     for sku, stake in market.items():
-        limits = _hide_one(trouble.channel, stake, where)
+        limits = tuple(Limit(there, sku, 0, trouble.channel) for there in where if there in stake.exposed)
         gain = stake.at_stake(trouble.channel) - limited({sku: stake}, limits)[sku].at_stake(trouble.channel)
         if gain > 0:
             gains.append((gain, sku, limits))
@@ -172,14 +190,3 @@ def _hiding(trouble: Trouble, market: Market, where: Sequence[str], settings: Fa
         chosen += limits
         risk -= gain * weight
     return tuple(chosen)
-
-
-def _hide_one(channel: str, stake: Stake, where: Sequence[str]) -> tuple[Limit, ...]:
-    """On as few channels as bring what is at stake to the least: those first that show the most."""
-    limits: list[Limit] = []
-    for there in sorted(where, key=lambda one: (-stake.shown.get(one, 0), one)):
-        if not stake.at_stake(channel) or not stake.shown.get(there, 0):
-            break
-        limits.append(Limit(there, stake.sku, 0))
-        stake = stake.limited(there, 0)
-    return tuple(limits)

@@ -150,7 +150,7 @@ def _ladder(known: Facts) -> list[str]:
     lines.append(f"Above that: hide the riskiest SKUs, at most {terms.hide_at_most}, {where}.")
     if terms.throttles:
         steps = ", ".join(f"{one} %" for one in terms.throttles)
-        lines.append(f"Where that is not enough: throttle to {steps} of what is sellable, {where}.")
+        lines.append(f"Where that is not enough: throttle all that it lists, to {steps}, {where}.")
     lines.append(
         f"Where that is not enough either, after {_minutes(terms.pause_after_minutes)} and while it answers: pause it, "
         f"for {_minutes(terms.pause_least_minutes)} at least, and not again for {_minutes(terms.pause_apart_minutes)}."

@@ -38,7 +38,7 @@ _CLAIM = text(
         WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now) AND (eager OR NOT :eager_only)
         ORDER BY eager DESC, due_at LIMIT :limit FOR UPDATE SKIP LOCKED
     )
-    -- From here on `eager` tells whether stock changed once more. What a killed publisher leaves is less urgent, not lost.
+    -- From here on `eager` tells whether stock changed once more. A killed publisher's is less urgent, not lost.
     UPDATE outbox SET lease_until = :until, lease_owner = :owner, eager = false
     FROM picked WHERE outbox.sku = picked.sku
     RETURNING outbox.sku, outbox.generation, outbox.dirty_at

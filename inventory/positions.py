@@ -67,6 +67,13 @@ class Position:
         return isinstance(policy, Strict) or (isinstance(policy, Calibrated) and self.demand is None)
 
     @property
+    def not_raised(self) -> int:
+        """The cap with which it only falls, in listing units. An absolute number up to its exposure would put back what
+        was sold unseen; `strict` never sends one for that."""
+        by_what_is_shown = self.asks_first or not (self.is_strict or self.compare_and_set or self.live is None)
+        return max(self.live or 0, 0) if by_what_is_shown else self.exposure or 0
+
+    @property
     def reachable(self) -> bool:
         """What it shows can be taken back."""
         return not self.dark and not self.paused and not self.disputed and self.mode == "live" and self.tracked

@@ -97,9 +97,7 @@ def _within(one: Position, stock: Mapping[str, Stock], guards: Guards) -> Positi
     own = guards.get((one.sku, one.channel), Limits()).and_also(guards.get((one.sku, EVERY_CHANNEL), Limits()))
     caps = [] if own.cap is None else [own.cap]
     if own.no_raises:
-        # An absolute number up to the exposure would put back what was sold unseen; strict never sends one for that.
-        by_what_is_shown = one.asks_first or not (one.is_strict or one.compare_and_set or one.live is None)
-        caps.append(max(one.live or 0, 0) if by_what_is_shown else one.exposure or 0)
+        caps.append(one.not_raised)
     for part, pieces in one.components.items():
         reserve = guards.get((part, one.channel), Limits()).reserve
         if reserve:

@@ -192,7 +192,8 @@ class _Posting:
             whole = sorted({line.sku for line in own if row.sku in line.components})
             return f"it is part of {whole[0]} in this order: name that" if whole else "this order has none of it"
         left, parts = row.units, []
-        for line in its:
+        # The largest packs first: what is left over fits the smaller ones.
+        for line in sorted(its, key=lambda one: -self.packs[one.holder, one.line_id]):
             pack = self.packs[row.holder, line.line_id]
             known = self._known(line) if row.step is Step.SHIP else 0
             known = min(known, left // pack)

@@ -265,6 +265,8 @@ class IncidentKind(StrEnum):
     """Bins that were not counted within the time promised."""
     SHRINKAGE = "shrinkage"
     """More is missing from the shelves than the target allows."""
+    TARGET_MISSED = "target_missed"
+    """A figure of the health report is beyond its limit."""
     TRANSFER_STUCK = "transfer_stuck"
     """Units that were sent to another location should have arrived and have not."""
     INBOUND_LATE = "inbound_late"

@@ -73,7 +73,7 @@ class Stack:
         shops: Sequence[str] = ("shopify", "woocommerce"),
         services: Sequence[str] = (),
         worker: bool = True,
-        worker_limit: int = 8,
+        worker_limit: int = 16,
         deploy: bool = True,
         environment: Mapping[str, str] | None = None,
         progress: Progress = lambda line: None,

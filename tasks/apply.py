@@ -26,6 +26,8 @@ from inventory.words import IncidentKind, ReversalKind, ReversalReason, Severity
 from tasks.runtime import Runtime
 
 SUITE = "orders_pulled"
+MOST_SENT = 10**9
+"""Units of one line; more is no number of units."""
 BATCH = 1000
 
 
@@ -150,6 +152,7 @@ def _sales(sound: pd.DataFrame, documents: list[dict[str, Any]], refs: dict[str,
                 if row["kind"] != LINE and row["line_id"] not in no_stock
             ),
             hold=_hold(documents[number]),
+            fulfilled=_fulfilled(documents[number]),
         )
 
 
@@ -157,6 +160,17 @@ def _hold(document: dict[str, Any]) -> str | None:
     """The key of a hold; anything else that stands there is none, and the order is taken as any other."""
     key = document.get("hold")
     return key if isinstance(key, str) and 0 < len(key) <= 200 else None
+
+
+def _fulfilled(document: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    """What has left of each line. What cannot be read as that is unknown, as if the channel had not told."""
+    given = document.get("fulfilled")
+    told = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    return tuple(
+        (one["line_id"], one["quantity"])
+        for one in told
+        if isinstance(one.get("line_id"), str) and type(one.get("quantity")) is int and 0 < one["quantity"] <= MOST_SENT
+    )
 
 
 def _when(value: Any) -> datetime:

@@ -77,7 +77,7 @@ def _assess(connection: Connection, channels: Collection[str], now: datetime) ->
         )  # fmt: skip
         looked.sources.append(Source(SourceKind.CHANNEL, code, after, seen, was.state))
         health_store.keep(connection, SourceKind.CHANNEL, code, was, after, seen.evidence, now=now)
-    _ladder(connection, looked, settings)
+    _ladder(connection, looked, settings, channels)
     looked.went_dark = [
         one.subject
         for one in looked.sources
@@ -93,7 +93,8 @@ def _assess(connection: Connection, channels: Collection[str], now: datetime) ->
     return looked
 
 
-def _ladder(connection: Connection, looked: Looked, settings: Fallback) -> None:
+def _ladder(connection: Connection, looked: Looked, settings: Fallback, only: Collection[str]) -> None:
+    """`only`: channels for which something may be done (none named: for all)."""
     now = looked.now
     by_code = {one.subject: one for one in looked.sources}
     for source in looked.sources:
@@ -102,17 +103,19 @@ def _ladder(connection: Connection, looked: Looked, settings: Fallback) -> None:
     switches = fallback_store.own_switches(connection)
     writable = fallback_store.writable(connection)
     troubles = [
-        _trouble(one, steps.get(code, []), switches.get(code, Switch()), writable, settings, now)
+        trouble_of(one, steps.get(code, []), switches.get(code, Switch()), writable, settings, now)
         for code, one in by_code.items()
         if _is_trouble(one)
     ]
     well = sorted(code for code in writable if by_code[code].health.state in (HealthState.LIVE, HealthState.RECOVERING))
-    market = fallback_store.market_at_stake(connection, [one.channel for one in troubles])
+    market = fallback_store.market_at_stake(connection, [one.channel for one in troubles], now=now)
     for trouble, decision in climb(troubles, market, well, settings):
         source = by_code[trouble.channel]
         source.risk = decision.before
         source.units = sum(stake.at_stake(trouble.channel) for stake in market.values())
         mine = steps.get(trouble.channel, [])
+        if only and trouble.channel not in only:
+            continue
         if decision.step is not LadderStep.NOTHING and _is_patient(mine, settings, now):
             source.step = decision.step
             fallback_store.take(connection, decision, source.health.cause, now=now)
@@ -133,9 +136,10 @@ def _cannot_be_lowered(source: Source) -> bool:
     return evidence.refused or any(evidence.faults.get(call, 0) >= FAULTS for call in ("read", "write"))
 
 
-def _trouble(
+def trouble_of(
     source: Source, steps: list[Taken], switch: Switch, writable: set[str], settings: Fallback, now: datetime
 ) -> Trouble:
+    """How the ladder sees it. Its switch may be turned when the trouble lasts, and not soon after we turned it back."""
     last = source.seen.last_at if source.health.state is HealthState.DARK else None
     lasted = now - source.health.since
     apart = timedelta(minutes=settings.pause_apart_minutes)

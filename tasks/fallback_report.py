@@ -78,8 +78,10 @@ def in_words(steps: list[Taken]) -> str:
             f"{len({one.sku for one in steps if one.step is LadderStep.HIDE})} SKUs hidden on {', '.join(hidden)}"
         )
     for one in steps:
-        if one.step is LadderStep.THROTTLE:
-            said.append(f"{one.on_channel} shows at most {one.percent} %")
+        if one.step is LadderStep.THROTTLE and one.on_channel == one.channel:
+            said.append(f"shows at most {one.percent} %")
+        elif one.step is LadderStep.THROTTLE:
+            said.append(f"{one.on_channel} leaves it all but {one.percent} % of what it may sell")
         elif one.step is LadderStep.RAISE:
             said.append(f"raised to at most {one.percent} %")
         elif one.step is LadderStep.PAUSE:

@@ -6,6 +6,8 @@ from inventory.words import ChannelMode
 from tasks.health_section import Section
 from tasks.health_words import State, judged, moment, number, percent, seconds
 
+ENOUGH_ORDERS = 20
+"""Of fewer a share of cancellations is no more than a warning."""
 ENOUGH = 50
 """Numbers sent to one channel, of which a rate says something."""
 
@@ -13,9 +15,10 @@ ENOUGH = 50
 def failed(health: Health) -> Section:
     rate = failed_rate(health.channels)
     sent = sum(one.sent for one in health.channels)
-    bad = sum(one.failed for one in health.channels)
-    said = f"{bad:,} of {sent:,} numbers sent in 24 hours were refused or never answered."
     ordered = sorted(health.channels, key=lambda one: (-(one.failed / one.sent if one.sent else 0), one.channel))
+    bad = sum(one.failed for one in health.channels)
+    most = f", the most of {ordered[0].channel} ({percent(ordered[0].failed / ordered[0].sent)})" if bad else ""
+    said = f"{bad:,} of {sent:,} numbers sent in 24 hours were refused or never answered{most}."
     dark = [one.channel for one in health.channels if one.dark_since and one.mode == ChannelMode.LIVE]
     rates = [one.failed / one.sent for one in health.channels if one.sent >= ENOUGH]
     # One channel that fails is not made good by three that do not.
@@ -94,10 +97,13 @@ def cancellations(health: Health) -> Section:
     said = "No channel with a limit took orders."
     if top is not None:
         said = f"{top.channel} is at {percent(top.share, 2)} in {top.days} days, with {percent(top.limit)} allowed."
+    state = judged(used, health.targets.cancelled_warning, 1.0)
+    if not any((one.used or 0) >= 1 and one.orders >= ENOUGH_ORDERS for one in limited):
+        state = min(state, State.WARNING)
     return Section(
         "cancellations",
         "Cancellations",
-        judged(used, health.targets.cancelled_warning, 1.0),
+        state,
         percent(top.share, 2) if top else "–",
         said,
         [

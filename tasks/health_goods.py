@@ -6,7 +6,6 @@ from inventory.health_figures import Health
 from tasks.health_section import Section
 from tasks.health_words import State, judged, moment, number, percent, seconds
 
-
 ENOUGH_BINS = 30
 """Of fewer counted a low accuracy may be chance, and is no more than a warning."""
 

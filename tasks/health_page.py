@@ -12,7 +12,7 @@ from tasks.health_words import State, moment
 
 MOST_ROWS = 50
 """Of a section; the artifacts hold more."""
-_TEXT_COLUMNS = frozenset({"message", "why", "source"})
+_TEXT_COLUMNS = frozenset({"message", "why", "source", "kinds"})
 STYLE = (
     ":root{color-scheme:light dark;--line:#d0d7de;--soft:#57606a;--ground:#f6f8fa}"
     "@media(prefers-color-scheme:dark){:root{--line:#30363d;--soft:#8b949e;--ground:#161b22}"

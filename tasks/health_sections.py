@@ -6,6 +6,7 @@ from collections.abc import Callable
 from inventory.counting_accuracy import ALL
 from inventory.health_figures import Health
 from inventory.health_sync import failed_rate
+from tasks.health_causes import causes
 from tasks.health_channels import budgets, cancellations, failed, gaps, patterns
 from tasks.health_goods import accuracy, discrepancies, exposure, low, oldest, stranded, whole_accuracy
 from tasks.health_section import Section
@@ -86,5 +87,6 @@ _OTHERS: tuple[Callable[[Health], Section | None], ...] = (
     budgets,
     oldest,
     patterns,
+    causes,
 )
 """Of two that are equally bad the one that stands first here."""

@@ -44,3 +44,8 @@ def moment(at: datetime | None) -> str:
 
 def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
+
+
+def many(count: int, noun: str) -> str:
+    """`1 SKU`, `1,200 SKUs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

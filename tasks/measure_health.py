@@ -14,6 +14,7 @@ from inventory.health_figures import Health, measure
 from inventory.health_limits import TARGETS, CancellationLimit, Targets
 from inventory.health_samples import Trend, note_samples, trends
 from inventory.health_sync import RevisionLimit
+from tasks.health_alarms import missed_targets, tell_targets
 from tasks.health_page import health_page
 from tasks.health_section import Section
 from tasks.health_sections import samples, sections
@@ -66,15 +67,15 @@ def report_health_of(
 
     def note(connection: Connection) -> list[Trend]:
         sample(connection, now=now)
+        tell_targets(connection, missed_targets(health, found), now=now)
         note_samples(connection, noted, now=now)
         return trends(connection, {name for name, _ in noted}, days=days, now=now)
 
     health = in_transaction(engine, read)
-    noted = samples(health)
+    found, noted = sections(health), samples(health)
     by_name: dict[str, list[Trend]] = {}
     for one in in_transaction(engine, note):
         by_name.setdefault(one.name, []).append(one)
-    found = sections(health)
     return HealthReport(now, found, by_name, write_page(folder / FOLDER, found, by_name, at=now))
 
 

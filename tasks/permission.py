@@ -40,8 +40,8 @@ def the_raci() -> Raci:
 def ask_if_needed(runtime: Runtime, raci: Raci, request: Request, key: str, *, within: timedelta) -> Approval | None:
     """Whether it may be done, and whether somebody else has to approve it: the request as it stands, None for none.
 
-    Asking again changes nothing. Raises NotAllowed, before anything was written, and NotApproved when what would be done
-    is no longer what was asked: a table was replaced, or more rows are meant by now.
+    Asking again changes nothing. Raises NotAllowed, before anything was written, and NotApproved when what would be
+    done is no longer what was asked: a table was replaced, or more rows are meant by now.
     """
     check_may(raci, request.action, request.actor)
     why = needs_approval(raci, request.action, units=request.units, value=request.value)

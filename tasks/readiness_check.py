@@ -16,6 +16,7 @@ from inventory.readiness import Comparison, Difference, Offered, compare_exports
 from inventory.replay import is_absolute, top_ups
 from inventory.replay_demand import SkuDemand
 from inventory.replay_shelf import Setting, Shelf, Tally
+from tasks.health_words import many
 
 POLICIES = ("mirror", "strict")
 ENOUGH_SIGNS = 2
@@ -150,24 +151,25 @@ def _signs(found: Readiness) -> list[str]:
         share = len(compared.different) / compared.shared
         signs.append(f"{share:.0%} of the SKUs that channels share show different numbers.")
     if compared.sold_out_somewhere:
-        many = len(compared.sold_out_somewhere)
-        signs.append(f"{many:,} SKUs are sold out on one channel and still for sale on another.")
+        those = many(len(compared.sold_out_somewhere), "SKU")
+        signs.append(f"Sold out on one channel and still for sale on another: {those}.")
     unclear = len(compared.duplicates) + sum(len(one.without_sku) for one in found.exports.values())
     if unclear:
-        signs.append(f"{unclear:,} listings cannot be told apart: a SKU twice on one channel, or none.")
+        signs.append(
+            f"Cannot be told apart, for a SKU stands twice on one channel, or none does: {many(unclear, 'listing')}."
+        )
     if compared.spelled or compared.perhaps:
-        many = len(compared.spelled) + len(compared.perhaps)
-        signs.append(f"{many:,} SKUs are written differently on the channels: a program takes them for two things.")
+        those = many(len(compared.spelled) + len(compared.perhaps), "SKU")
+        signs.append(f"Written differently on the channels, so that a program takes them for two things: {those}.")
     if compared.negative:
-        signs.append(f"{len(compared.negative):,} numbers are below zero: units were sold that were not there.")
+        signs.append(f"Below zero, so units were sold that were not there: {many(len(compared.negative), 'number')}.")
     if trade is not None:
         oversold = trade.tallies["mirror"].oversold_lines
         if oversold:
-            signs.append(
-                f"{oversold:,} of {trade.replayed:,} order lines would have been oversold at a lag of {trade.lag:g} s."
-            )
+            lines = many(trade.replayed, "order line")
+            signs.append(f"Would have been oversold at a lag of {trade.lag:g} s: {oversold:,} of {lines}.")
         if trade.read.cancellations:
-            signs.append(f"{trade.read.cancellations:,} order lines of the file were cancelled.")
+            signs.append(f"Cancelled in the order file: {many(trade.read.cancellations, 'line')}.")
     return signs
 
 
@@ -185,15 +187,18 @@ def _steps(found: Readiness) -> list[str]:
     if compared.duplicates or any(one.without_sku for one in found.exports.values()):
         steps.append("Give every listing one SKU of its own; nothing can be kept right before.")
     if compared.spelled:
-        steps.append(f"Write the {len(compared.spelled):,} SKUs the same everywhere, or import aliases (import_items).")
+        those = many(len(compared.spelled), "SKU")
+        steps.append(f"Write what matches only by its normal form ({those}) alike everywhere, or import aliases.")
     if compared.perhaps:
-        steps.append(f"Decide which of {len(compared.perhaps):,} similar SKUs are one thing, and map them.")
+        steps.append(
+            f"Decide which SKUs that differ in marks alone ({len(compared.perhaps):,}) are one thing, and map them."
+        )
     lonely = sum(map(len, compared.alone.values()))
     if lonely:
-        steps.append(f"Say of {lonely:,} SKUs that one channel alone lists whether that is meant.")
+        steps.append(f"Say of {many(lonely, 'SKU')} that one channel alone lists whether that is meant.")
     if trade is not None and trade.tallies["mirror"].oversold_lines:
         steps.append(
-            f"Begin with the {min(len(trade.worst), 20)} SKUs that would have oversold most: "
+            f"Begin with the SKUs that would have oversold most ({len(trade.worst):,} would have): "
             f"{', '.join(one.sku for one in trade.worst[:5])}."
         )
     if compared.promised_twice:

@@ -9,7 +9,7 @@ from typing import Any
 from inventory.readiness import Difference
 from tasks.health_page import document, rows_table
 from tasks.health_section import Section
-from tasks.health_words import State, number, percent
+from tasks.health_words import State, many, number, percent
 from tasks.readiness_check import Readiness, by_risk
 from tasks.replay_picture import COLOURS
 
@@ -28,10 +28,10 @@ def sections(found: Readiness) -> list[Section]:
 
 
 def verdict(found: Readiness) -> str:
-    many = len(found.signs)
+    signs = len(found.signs)
     if found.is_bottleneck:
-        return f"{many} signs that the stock holds the business back (two are enough)."
-    return "One sign that something drifts." if many else "No sign of trouble in these files."
+        return f"{signs} signs that the stock holds the business back (two are enough)."
+    return "One sign that something drifts." if signs else "No sign of trouble in these files."
 
 
 def _a_day(found: Readiness) -> Mapping[str, float]:
@@ -77,7 +77,7 @@ def _sold_out(found: Readiness) -> Section | None:
     those = found.compared.sold_out_somewhere
     if not those:
         return None
-    told = f"{len(those):,} SKUs: nothing left on one channel, for sale on another. One of the two is wrong."
+    told = f"{many(len(those), 'SKU')}: nothing left on one channel, for sale on another. One of the two is wrong."
     rates = _a_day(found)
     rows = _difference_rows(found, sorted(those, key=lambda one: (-rates.get(one.sku, 0.0), -one.gap, one.sku)))
     return Section("sold-out", "Sold out here, on sale there", State.CRITICAL, number(len(those)), told, rows)
@@ -112,8 +112,9 @@ def _names(found: Readiness) -> Section | None:
     if not rows:
         return None
     told = (
-        f"{len(compared.duplicates):,} SKUs stand twice on one channel, {len(compared.spelled):,} match only after "
-        f"normalisation, {len(compared.perhaps):,} may be the same, {len(compared.negative):,} are below zero."
+        f"Twice on one channel: {len(compared.duplicates):,}; matching only after normalisation: "
+        f"{len(compared.spelled):,}; perhaps the same: {len(compared.perhaps):,}; "
+        f"below zero: {len(compared.negative):,}."
     )
     return Section("names", "Codes that do not meet", State.WARNING, number(len(rows)), told, rows)
 
@@ -178,16 +179,16 @@ def _files(found: Readiness) -> Section:
         for channel, export in found.exports.items()
     ]
     if found.trade is not None:
-        bad = found.trade.read.bad
+        bad_orders = found.trade.read.bad
         rows.append(
             dict.fromkeys(rows[0], "")
-            | {"file of": "orders", "rows": number(found.trade.read.rows), "cannot be read": number(len(bad)),
-               "which": "; ".join(f"row {one.line_number}: {one.reason}" for one in bad[:5])}
+            | {"file of": "orders", "rows": number(found.trade.read.rows), "cannot be read": number(len(bad_orders)),
+               "which": "; ".join(f"row {one.line_number}: {one.reason}" for one in bad_orders[:5])}
         )  # fmt: skip
-    many = sum(len(export.bad) for export in found.exports.values())
-    many += len(found.trade.read.bad) if found.trade else 0
-    told = f"{many:,} rows cannot be read and are left out." if many else "Every row could be read."
-    return Section("files", "What was read", State.WARNING if many else State.FINE, number(many), told, rows)
+    bad = sum(len(export.bad) for export in found.exports.values())
+    bad += len(found.trade.read.bad) if found.trade else 0
+    told = f"Cannot be read, and left out: {many(bad, 'row')}." if bad else "Every row could be read."
+    return Section("files", "What was read", State.WARNING if bad else State.FINE, number(bad), told, rows)
 
 
 def audit_page(found: Readiness) -> str:

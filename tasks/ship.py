@@ -34,6 +34,7 @@ from tasks.runtime import Runtime
 
 COLUMNS = ("channel", "order_id", "sku", "quantity")
 OPTIONAL = ("location", "shipment", "shipped_at", "step")
+LONGEST_ID = 255
 
 
 @dataclass(slots=True)
@@ -105,7 +106,8 @@ def _rows(
         names, places = naming(connection), location_codes(connection)
         channels = {row.code for row in connection.execute(text("SELECT code FROM channel"))}
         holders = known_holders(connection, [_holder(row) for row in table.rows if _plain(row)])
-        told = told_before(connection, [one for row in table.rows if not word_fault(one := _name(row, shipment), 255)])
+        called = {_name(row, shipment) for row in table.rows}
+        told = told_before(connection, {name for name in called if not word_fault(name, LONGEST_ID)})
     made: list[tuple[ShipmentRow, Shipped | None]] = []
     for row in table.rows:
         cells = row.cells
@@ -114,17 +116,13 @@ def _rows(
         step, at = cells.get("step", "").lower() or Step.SHIP.value, _moment(cells.get("shipped_at", ""), now)
         units = quantity_of(cells["quantity"])[0]
         known_step = step in set(Step) and bool(place or step == Step.SHIP)
-        sound = known_step and at is not None and math.isfinite(units)
-        shipped = (
-            Shipped(Step(step), name, cells["channel"], cells["order_id"], sku or "", int(units), place, at)
-            if sound and at is not None
-            else None
-        )
-        before = told.get(shipped.key) if shipped else None
-        one = ShipmentRow(
+        shipped = None
+        if known_step and at is not None and math.isfinite(units):
+            shipped = Shipped(Step(step), name, cells["channel"], cells["order_id"], sku or "", int(units), place, at)
+        told_row = ShipmentRow(
             row=row.number,
             step=step,
-            shipment="" if word_fault(name, 255) else name,
+            shipment="" if word_fault(name, LONGEST_ID) else name,
             channel=cells["channel"],
             order_id=cells["order_id"],
             sku=sku or cells["sku"],
@@ -136,9 +134,9 @@ def _rows(
             sku_known=sku is not None,
             step_known=known_step,
             location_known=not place or place in places,
-            unchanged=before in (None, units),
+            unchanged=shipped is None or told.get(shipped.key, units) == units,
         )
-        made.append((one, shipped))
+        made.append((told_row, shipped))
     unread = (False, False, False, True, True, True)
     made += [(ShipmentRow(one.number, "", "", "", "", "", None, "", math.nan, *unread), None) for one in table.bad]
     made.sort(key=lambda pair: pair[0].row)
@@ -147,7 +145,7 @@ def _rows(
 
 def _plain(row: CsvRow) -> bool:
     """Its order can be asked for at all."""
-    return not word_fault(row.cells["channel"]) and not word_fault(row.cells["order_id"], 255)
+    return not word_fault(row.cells["channel"]) and not word_fault(row.cells["order_id"], LONGEST_ID)
 
 
 def _holder(row: CsvRow) -> str:

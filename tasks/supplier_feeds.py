@@ -98,7 +98,9 @@ def pull_feed(
     frame = feed_frame(prepared.rows)
     verdict = runtime.check(SUITE, frame, _parameters(runtime, supplier, prepared, report))
     report.verdict = verdict
-    blocked = verdict.status is Status.ERROR or (verdict.status is Status.BLOCK and not approved_by)
+    # Nobody can approve numbers of which nobody knows when they were true.
+    blocked = verdict.status is Status.ERROR or prepared.as_of is None
+    blocked = blocked or (verdict.status is Status.BLOCK and not approved_by)
     report.status, report.why = ("blocked", verdict.summary()) if blocked else ("applied", "")
     unread = {one.number: one.reason for one in content.unread}
     report.held = [
@@ -184,7 +186,8 @@ def _apply(
     record(connection, "", verdict, now)
     lines, kept = _said(supplier, prepared, frame, verdict)
     applied = report.status == "applied"
-    if applied and prepared.as_of is not None:
+    if applied:
+        assert prepared.as_of is not None
         changed = records.store(
             connection, supplier.code, lines, as_of=prepared.as_of, whole=supplier.whole, kept=kept, now=now
         )

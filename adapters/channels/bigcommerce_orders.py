@@ -87,7 +87,7 @@ def translate_order(row: Any, items: Any, refunds: Sequence[Any], place: str) ->
     reversals = [reversal for refund in refunds for reversal in _refund(refund, lines, key)]
     if status in CLOSED:
         reversals += _closing(status, lines, reversals, updated_at, key)
-    return {
+    document: OrderDocument = {
         "order_id": key,
         "placed_at": _moment(row.get("date_created")),
         "updated_at": updated_at,
@@ -96,6 +96,12 @@ def translate_order(row: Any, items: Any, refunds: Sequence[Any], place: str) ->
         "lines": [_line(line) for line in lines],
         "reversals": reversals,
     }
+    fulfilled = [
+        {"line_id": _text(line.get("id")), "quantity": sent}
+        for line in lines
+        if (sent := whole(line.get("quantity_shipped"))) is not None and sent > 0
+    ]
+    return {**document, "fulfilled": fulfilled} if fulfilled else document
 
 
 def _line(item: Row) -> dict[str, Any]:

@@ -59,6 +59,9 @@ class LineFields(Table):
     quantity_is: Literal["ordered", "left"] = "ordered"
     """`left`: `quantity` no longer has the units that are `gone`."""
 
+    fulfilled: Whole | None = None
+    """Units that have left so far, those included that were reversed afterwards."""
+
     @model_validator(mode="after")
     def _one_way(self) -> "LineFields":
         if self.left is not None and self.gone is not None:

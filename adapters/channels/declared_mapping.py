@@ -63,6 +63,9 @@ def translate_order(orders: Orders, row: Any) -> OrderDocument | None:
         "lines": [line.document() for line in lines],
         "reversals": reversals,
     }
+    fulfilled = [{"line_id": line.line_id, "quantity": line.fulfilled} for line in lines if line.fulfilled]
+    if fulfilled:
+        document["fulfilled"] = fulfilled
     hold = None if fields.hold is None else fields.hold.of(row)
     return document if hold is None else {**document, "hold": hold}
 
@@ -85,6 +88,7 @@ class _Line:
             gone = self.ordered - left
         self.gone = 0 if gone is None else min(gone, self.ordered or 0)
         """Units that are no longer ordered, as the line itself says."""
+        self.fulfilled = _units(fields.fulfilled, row)
 
     def document(self) -> dict[str, Any]:
         return {"line_id": self.line_id, "listing_ref": self._ref, "sku": self._sku, "quantity": self.quantity}

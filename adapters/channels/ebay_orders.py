@@ -75,7 +75,7 @@ def translate_order(row: Any, place: str) -> OrderDocument:
         _refuse_containers([item.get(name) for name in values], key)
         if item.get("lineItemId") in (None, ""):
             raise UntranslatableError(key, "a line has no id")
-    return {
+    document: OrderDocument = {
         "order_id": key,
         "placed_at": row.get("creationDate"),
         "updated_at": row.get("lastModifiedDate"),
@@ -84,6 +84,10 @@ def translate_order(row: Any, place: str) -> OrderDocument:
         "lines": [_line(item) for item in items],
         "reversals": _cancelled(row, items, status, key) if cancelled else _refunded(row, items, key),
     }
+    # How much of a line that is sent in part has left, eBay does not say here.
+    whole = [item for item in items if item.get("lineItemFulfillmentStatus") == "FULFILLED"]
+    fulfilled = [{"line_id": item["lineItemId"], "quantity": item.get("quantity")} for item in whole]
+    return {**document, "fulfilled": fulfilled} if fulfilled else document
 
 
 def listing_ref(item: Mapping[str, Any]) -> Any:

@@ -25,6 +25,8 @@ channel sent them (so possibly None, or of the wrong type):
                  kind and reason are values of `inventory.words.ReversalKind` / `ReversalReason`;
                  restocked says whether the channel put the units back on its own counter (None = not told)
     hold         optional: key of the hold that the channel asked for before it sold (`asks_first`), else absent
+    fulfilled    optional: list of {line_id, quantity}: units that have left so far, those included that were reversed
+                 after they had left. Only where the channel tells; absent means unknown, not none
 
 `listing_ref` is the channel's own key of the thing sold, the same that `read_quantities` and
 `set_quantities` take. `reversal_id` is stable: the same reversal has the same id in every pull.

@@ -92,7 +92,7 @@ def translate(
             refunded[line_id] = refunded.get(line_id, 0) + (UNCLEAR if units is None else units)
     for item in items:
         reversals.extend(_gone(node, item, refunded.get(item.get("id"), 0), cancelled))
-    return {
+    document: OrderDocument = {
         "order_id": node.get("id"),
         "placed_at": node.get("createdAt"),
         "updated_at": node.get("updatedAt"),
@@ -101,6 +101,18 @@ def translate(
         "lines": [_line(item) for item in items],
         "reversals": reversals,
     }
+    fulfilled = [{"line_id": item.get("id"), "quantity": units} for item in items if (units := _sent(item))]
+    return {**document, "fulfilled": fulfilled} if fulfilled else document
+
+
+def _sent(item: Mapping[str, Any]) -> int:
+    """Units that were fulfilled; 0 where it cannot be told. What was refunded or edited away counts as never sent,
+    which says too little rather than too much."""
+    names = ("quantity", "currentQuantity", "unfulfilledQuantity", "nonFulfillableQuantity")
+    ordered, current, rest, never = (_count(item.get(name)) for name in names)
+    if ordered is None or current is None or rest is None or never is None:
+        return 0
+    return max(0, ordered - rest - max(never, ordered - current))
 
 
 def _line(item: Mapping[str, Any]) -> dict[str, Any]:

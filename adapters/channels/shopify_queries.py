@@ -25,6 +25,8 @@ fragment Line on LineItem {
   sku
   quantity
   currentQuantity
+  unfulfilledQuantity
+  nonFulfillableQuantity
   variant { inventoryItem { id } }
 }
 """

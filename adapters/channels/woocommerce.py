@@ -45,7 +45,7 @@ from adapters.channels.woocommerce_orders import (
 from adapters.channels.woocommerce_pauses import pause, resume
 from adapters.http import ChannelFault, Resolution
 
-ORDER_FIELDS = "id,status,date_created_gmt,date_modified_gmt,line_items,refunds,meta_data"
+ORDER_FIELDS = "id,status,date_created_gmt,date_modified_gmt,date_completed_gmt,line_items,refunds,meta_data"
 """Nothing about a person. (`meta_data`, of the order and of its lines, can hold one; translation drops it but for
 one key.)"""
 REFUND_FIELDS = "id,date_created_gmt,reason,line_items"

@@ -22,6 +22,9 @@ CLOSED = {
 }
 """Statuses in which nothing of the order is sold any more."""
 
+COMPLETED = "completed"
+"""The status of an order that has been sent."""
+
 REFUND_REASONS = {
     "damaged": ReversalReason.DAMAGED,
     "arrived damaged": ReversalReason.DAMAGED,
@@ -98,9 +101,34 @@ def translate_order(row: Any, refunds: Sequence[Any], place: str) -> OrderDocume
         "lines": [_line(item) for item in items],
         "reversals": reversals,
     }
+    fulfilled = _fulfilled(row, status, items, reversals)
+    if fulfilled:
+        document["fulfilled"] = fulfilled
     hold = _meta(row, HOLD_KEY)
     _refuse_containers([hold], key)
     return {**document, "hold": hold} if hold not in (None, "") else document
+
+
+def _fulfilled(
+    row: Mapping[str, Any], status: str, items: Sequence[Mapping[str, Any]], reversals: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """A completed order has left, whole but for what was refunded before; a refunded one, if it had been completed.
+
+    The vendor knows no parts of a shipment."""
+    completed = _utc(row.get("date_completed_gmt"))
+    if status != COMPLETED and not (status == "refunded" and isinstance(completed, str)):
+        return []
+    found = []
+    for item in items:
+        line_id, ordered = _text(item.get("id")), whole(item.get("quantity"))
+        before = [
+            whole(one["quantity"]) or 0
+            for one in reversals
+            if one["line_id"] == line_id and not (isinstance(completed, str) and str(one["occurred_at"]) >= completed)
+        ]
+        if ordered is not None and ordered > sum(before):
+            found.append({"line_id": line_id, "quantity": ordered - sum(before)})
+    return found
 
 
 def translate_refund(refund: Any, items: Sequence[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:

@@ -153,6 +153,8 @@ class Documents:
             "title": line.product.title,
             "quantity": line.quantity,
             "currentQuantity": line.quantity - line.reversed,
+            "unfulfilledQuantity": line.quantity - line.reversed,
+            "nonFulfillableQuantity": line.reversed,
             "variant": lambda info: self.variant(line.product),
         }
 

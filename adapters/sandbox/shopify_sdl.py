@@ -53,6 +53,8 @@ type LineItem implements Node {
   title: String!
   quantity: Int!
   currentQuantity: Int!
+  unfulfilledQuantity: Int!
+  nonFulfillableQuantity: Int!
   variant: ProductVariant
 }
 type LineItemConnection { nodes: [LineItem!]! pageInfo: PageInfo! }

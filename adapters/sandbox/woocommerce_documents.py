@@ -13,6 +13,7 @@ from adapters.sandbox.shop import Line, Order, Product, Reversal
 
 Document = dict[str, Any]
 PRICE = 10
+NOT_COMPLETED = {"date_completed": None, "date_completed_gmt": None}
 REFUND_NOTES = {
     "customer": "Customer changed their mind",
     "payment": "Payment failed",
@@ -89,6 +90,7 @@ def order_document(order: Order, status: str, catalogue: Catalogue, site: Site) 
         "currency": "EUR",
         **site.dates("date_created", order.placed_at),
         **site.dates("date_modified", order.updated_at),
+        **(site.dates("date_completed", order.updated_at) if status == "completed" else NOT_COMPLETED),
         "total": _money(total),
         "total_tax": "0.00",
         "prices_include_tax": True,

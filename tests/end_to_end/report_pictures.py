@@ -12,16 +12,19 @@ from inventory.counting_accuracy import Accuracy
 from inventory.drift_report import Aged
 from inventory.exposure_view import SkuExposure, Total
 from inventory.health_cancellations import ChannelCancellations, Pattern
-from inventory.health_figures import AgeCount, Health, OpenIncident
+from inventory.health_figures import AgeCount, Health, KindCount, OpenIncident
 from inventory.health_limits import CANCELLATION_LIMITS, TARGETS
 from inventory.health_samples import Trend
 from inventory.health_stock import Low, LowStock, Shown, Stranded
 from inventory.health_sync import BudgetUse, ChannelHealth, SyncGap
 from tasks.health_page import health_page
 from tasks.health_sections import samples, sections
+from tasks.readiness_check import check
+from tasks.readiness_page import audit_page
 
 NOW = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)
 DAYS = 30
+ORDER_HEADING = "ts,order_id,line,sku,qty,is_cancellation,customer"
 
 
 def _ago(**span: float) -> datetime:
@@ -82,6 +85,11 @@ def some_health() -> Health:
             OpenIncident("discrepancy", "warning", "quantities/ebay", "6 are open for too long", 4, ago(hours=3)),
         ],
         incidents_open={"critical": 0, "warning": 2, "info": 1},
+        incident_kinds=[
+            KindCount("rejected", 2, 0, _ago(hours=7), 31),
+            KindCount("discrepancy", 1, 0, _ago(hours=3), 12),
+            KindCount("supplier_feed", 0, 0, None, 4),
+        ],
         discrepancies=[
             Aged(8812, "quantities", "ebay", "LAMP-S", "ebay/110553218804", "quantity", "foreign_write", "warning", 12,
                  20, timedelta(hours=9), "somebody set 20"),
@@ -136,4 +144,32 @@ def photograph_reports(page: Page) -> dict[str, bytes]:
         file.write_text(health_page(sections(health), some_trends(health), at=NOW), encoding="utf-8")
         page.open(file.as_uri(), "Health of the stock", "Failed syncs")
         found["health-report"] = page.picture(1500)
+        page.open(_audit(Path(folder)).as_uri(), "Stock audit", "What to do first")
+        found["audit-report"] = page.picture(1250)
     return found
+
+
+def _audit(folder: Path) -> Path:
+    """The page of an audit of two exports that have drifted apart."""
+    chance = random.Random(8)
+    shopify, amazon, orders = (folder / name for name in ("inventory.csv", "listings.txt", "orders.csv"))
+    mine, theirs, lines = ["SKU,Location,Available"], ["seller-sku\tquantity"], [ORDER_HEADING]
+    for place in range(240):
+        sku, units = f"{chance.choice(('MUG', 'LAMP', 'VASE', 'TRAY'))}-{place:03d}", chance.randint(1, 60)
+        drift = chance.random()
+        other = 0 if drift < 0.03 else max(0, units + chance.randint(-12, 12)) if drift < 0.16 else units
+        if drift < 0.97:
+            mine.append(f"{sku},Main,{units}")
+        if drift > 0.02:
+            theirs.append(f"{sku.lower() if drift > 0.985 else sku}\t{other}")
+        if drift > 0.99:
+            theirs.append(f"{sku}\t{units + 3}")
+        for number in range(chance.randint(0, 70)):
+            minute = chance.randint(0, 7 * 1440 - 1)
+            at = datetime(2026, 11, 9, tzinfo=UTC) + timedelta(minutes=minute)
+            lines.append(f"{at:%Y-%m-%d %H:%M}:00,{sku}/{number},1,{sku},1,False,{number % 37}")
+    for file, content in ((shopify, mine), (amazon, theirs), (orders, lines)):
+        file.write_text("\n".join(content) + "\n", encoding="utf-8")
+    file = folder / "audit.html"
+    file.write_text(audit_page(check({"shopify": shopify, "amazon": amazon}, orders)), encoding="utf-8")
+    return file

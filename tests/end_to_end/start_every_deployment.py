@@ -4,6 +4,7 @@ Each form is opened in a real browser, filled with what `forms.py` says, and sub
 each artifact it leaves is opened. Takes some minutes: every run of a stock worker starts Python twice.
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -53,8 +54,9 @@ def look_at_artifacts(page: Page, market: Market, run: str) -> int:
     wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}}
     found = market.prefect("POST", "/artifacts/filter", wanted)
     for artifact in found:
-        description = (artifact["description"] or "").split("\n")[0].strip("# ")
-        page.open(f"{market.stack.ui_url}/v2/artifacts/artifact/{artifact['id']}", artifact["key"], description[:40])
+        # The page shows Markdown as it is meant; up to the first sign of it the words are the same.
+        description = re.split(r"[*`\[\n|#_]", (artifact["description"] or "").lstrip("# "))[0].strip()
+        page.open(f"{market.stack.ui_url}/v2/artifacts/artifact/{artifact['id']}", artifact["key"], description)
     return len(found)
 
 
@@ -74,7 +76,7 @@ def walk(page: Page, market: Market, wanted: Iterable[str]) -> list[str]:
             if found["state"]["type"] != "COMPLETED":
                 bad.append(line)
         except BrowserError as error:
-            line = f"{name}: {str(error)[:600]}"
+            line = f"{name}: {' '.join(str(error).split())[:600]}"
             bad.append(line)
         print(line, flush=True)
     return bad

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from browser import Page, browser  # noqa: E402
 from market_stage import NAMES, Market, open_market  # noqa: E402
+from report_pictures import photograph_reports  # noqa: E402
 from slack_pictures import photograph_alerts  # noqa: E402
 
 from onhand.up import some_stock  # noqa: E402
@@ -87,7 +88,7 @@ def main() -> None:
         runs = trade(market, sorted(units))
         with browser() as page:
             photograph(page, market, runs)
-            for name, picture in photograph_alerts(page).items():
+            for name, picture in (photograph_alerts(page) | photograph_reports(page)).items():
                 keep(name, picture)
 
 

@@ -191,3 +191,13 @@ def test_a_feed_by_https_with_a_credential(office: Office) -> None:
             office.pull(supplier, **how)
         assert "s3cret" not in str(raised.value) and "list=7" not in str(raised.value)
     assert incidents(office.engine) == {("supplier_feed", "acme"): 3}
+
+
+def test_a_feed_whose_date_nobody_can_read_is_never_applied(office: Office) -> None:
+    """An approval cannot say when its numbers were true."""
+    supplier = office.supplier(feed={"as_of": "When"})
+    (office.folder / "stock.csv").write_text("Art;Stock;Next;When\nS01;5;;soon\nS02;6;;soon\n")
+    for _ in range(2):
+        report = office.pull(supplier, approved_by="Wanda")
+        assert (report.status, office.said()) == ("blocked", {})
+        assert report.why

@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 from goods_stage import GoodsStage
-from ledger_stage import balances, incidents
+from ledger_stage import balances, incidents, order, sell
 from prefect import Task
 from prefect.exceptions import ParameterTypeError
 from sqlalchemy import Engine
 
+from inventory.approvals import NotApproved
 from inventory.raci import Action, Raci, Right
 from inventory.words import ApprovalStatus
-from tasks.expect import NotUsable
 from tasks.goods_watch import watch_goods
 from tasks.permission import Request, answer, ask_if_needed, who_approved
 from tasks.runtime import Runtime
 from tasks.transfers import receive_transfer, send_transfer
 from tasks.write_off import propose_write_off
 
-FLOWS = ("receive_goods", "process_returns", "write_off_stock", "pull_supplier_feed", "check_goods")
+FLOWS = ("receive_goods", "post_shipments", "process_returns", "write_off_stock", "pull_supplier_feed", "check_goods")
 Shown = dict[str, tuple[list[dict[str, Any]], str]]
 Start = Callable[..., Shown]
 
@@ -109,6 +109,20 @@ def test_a_delivery_a_return_a_write_off_and_what_waits(stage: GoodsStage, start
     assert {kind for kind, _ in incidents(engine)} & {"transfer_stuck", "inbound_late", "returns_waiting"} == set()
 
 
+def test_shipments_are_posted_and_a_table_of_another_shop_is_blocked(stage: GoodsStage, start: Start) -> None:
+    sell(stage.engine, "web", order("O1", ("A", 3)))
+    stage.clock.forward(7200)
+    head = "channel,order_id,sku,quantity\n"
+    sheet = {"actor": "Wanda", "shipment": "S1"}
+    rows, said = start("post_shipments", shipments=head + "web,O1,A,2\nweb,O2,A,1\n", **sheet)["shipments-posted"]
+    assert said.startswith("2 units in 1 rows posted, 2 pieces moved by it, 0 rows known")
+    assert [(row["row"], row["order"]) for row in rows] == [(3, "O2")]
+    assert balances(stage.engine, "A") == {"main available": 17, "main reserved": 1}
+    other = head + "".join(f"web,X{number},A,1\n" for number in range(12))
+    with pytest.raises(importlib.import_module("flows.post_shipments").Blocked, match="nothing was posted"):
+        start("post_shipments", shipments=other, **sheet)
+
+
 def test_feeds_of_all_suppliers_one_of_which_is_missing(stage: GoodsStage, start: Start, tmp_path: Path) -> None:
     assert start("pull_supplier_feed")["supplier-feeds"] == ([], "there are no suppliers")
     feed = 'feed = { format = "csv", code = "art", quantity = "stock" }\n'
@@ -133,7 +147,6 @@ def test_a_file_that_changed_after_it_was_approved_is_not_written_off(
 ) -> None:
     path, module = tmp_path / "gone.csv", importlib.import_module("flows.write_off_stock")
     raci = Raci({"all": ("*",)}, {Action.ADJUST_STOCK: Right(("all",), "all", units=10)}, {})
-    monkeypatch.setattr(module, "request_key", lambda: "run-1")
 
     def approve(runtime: Runtime, request: Request) -> str:
         approval = ask_if_needed(runtime, raci, request, "run-1", within=timedelta(hours=1))
@@ -150,7 +163,7 @@ def test_a_file_that_changed_after_it_was_approved_is_not_written_off(
     assert asked is not None
     ask_if_needed(stage.runtime, raci, asked, "run-1", within=timedelta(hours=1))
     path.write_text("sku,location,state,quantity\nA,main,available,20\n")
-    with pytest.raises(NotUsable, match="not the one that was approved"):
+    with pytest.raises(NotApproved, match="not what somebody was asked to approve"):
         start("write_off_stock", **form)
     path.write_text("sku,location,state,quantity\nA,main,available,11\n")
     start("write_off_stock", **form)
@@ -171,6 +184,11 @@ NOT_STARTED: list[tuple[str, dict[str, Any]]] = [
     ("receive_goods", {"actor": "Otto", "arrived": "sku,quantity\nA,1\n", "receipt": "R" * 81}),
     ("receive_goods", {"actor": "Otto", "arrived": "no such file.csv", "receipt": "R1"}),
     ("receive_goods", {"actor": "Otto", "expected": "x"}),
+    ("post_shipments", {"actor": "Wanda", "shipments": ""}),
+    ("post_shipments", {"actor": "Wanda", "shipments": "channel,sku\nweb,A\n"}),
+    ("post_shipments", {"actor": "Wanda", "shipments": "channel,order_id,sku,quantity\n"}),
+    ("post_shipments", {"actor": " ", "shipments": "channel,order_id,sku,quantity\nweb,O1,A,1\n"}),
+    ("post_shipments", {"actor": "W", "shipments": "channel,order_id,sku,quantity\n", "shipment": "-x\n"}),
     ("process_returns", {"actor": "Rita"}),
     ("process_returns", {"actor": "Rita", "inspected": "parcel,sku\nP,A\n"}),
     ("process_returns", {"actor": "Rita", "parcels": "parcel,sku\nP,A\n"}),

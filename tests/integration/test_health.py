@@ -1,11 +1,12 @@
 """The figures of the health report, on one small business in which everything goes wrong a little."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ledger_stage import START, at, business, order, reversal, sell
+from ledger_stage import START, at, business, order, reversal, rows, sell
 from sqlalchemy import Connection, Engine, text
 
 from adapters.database import in_transaction
@@ -18,7 +19,10 @@ from inventory.incidents import NewIncident, open_incidents
 from inventory.words import Comparison, DiscrepancyClass, Drift, IncidentKind, ReversalReason, Severity
 from onhand.command_line import run
 from onhand.status import show
+from tasks.health_alarms import missed_targets, tell_targets
+from tasks.health_causes import causes
 from tasks.health_section import Section
+from tasks.health_sections import sections
 from tasks.health_words import State
 from tasks.measure_health import HealthReport, report_health_of
 
@@ -124,6 +128,15 @@ def test_the_story_of_a_day_in_figures(troubled: Engine) -> None:
     assert seen["supplier", NASTY].orders == 1 and seen["hour", "09 h"].share == 1.0
 
     assert health.incidents[0].severity == "critical" and health.incidents_open["warning"] >= 1
+    assert {(one.kind, one.open, one.critical, one.month) for one in health.incident_kinds} >= {("rejected", 1, 0, 1)}
+    told = causes(health)
+    assert told is not None
+    assert {row["cause"]: row["open"] for row in told.rows} | {"multi-channel conflicts": "?"} == {
+        "delayed supplier updates": "0",
+        "inconsistent adjustments": "1",
+        "integration errors": "1",
+        "multi-channel conflicts": "?",
+    }
     assert health.discrepancies_open == {"critical": 0, "warning": 2, "info": 0}
     places = {(one.by, one.subject): one.buckets for one in health.ages}
     assert places["channel", "ebay"] == (0, 1, 0, 0) == places["warehouse", "main"] == places["SKU", "HIDDEN"]
@@ -141,6 +154,8 @@ def test_days_of_an_empty_ledger_and_of_one_without_the_heavy_part(engine: Engin
     health = look(engine)
     assert health.accuracy[0].ira_exact is None if health.accuracy else True
     assert health.shown is not None and health.shown.sellable == 0 and health.low is not None and not health.low.worst
+    said = sections(health)
+    assert {one.state for one in said} <= {State.FINE, State.UNKNOWN} and not missed_targets(health, said)
     assert look(engine, whole=False).exposure is None
     with engine.connect() as connection:
         assert is_small(connection)
@@ -190,7 +205,7 @@ def test_the_report_is_written_noted_and_the_same_again(troubled: Engine, tmp_pa
     assert states == sorted(states, reverse=True) and states[0] is State.CRITICAL
     by_key = {one.key: one for one in again.sections}
     assert by_key["failed-syncs"].figure == "10.00 %" and by_key["failed-syncs"].rows[0]["channel"] == "amazon"
-    assert by_key["cancellations"].state is State.CRITICAL and by_key["accuracy"].state is State.WARNING
+    assert by_key["cancellations"].state is State.WARNING and by_key["accuracy"].state is State.WARNING
     noted = {(trend.name, trend.subject): trend.points for one in again.trends.values() for trend in one}
     assert len(noted["exposure", "sellable"]) == 2 and len(noted["failed syncs", "ebay"]) == 1
     page = again.page.read_text()
@@ -254,3 +269,24 @@ def test_status_in_a_terminal_shows_tables(capsys: pytest.CaptureFixture[str]) -
     show(found, [], NOW, 5)
     said = capsys.readouterr().out
     assert "[red]X" in said and "says [this]" in said and "row" not in said
+
+
+def test_a_figure_beyond_its_limit_is_an_incident_until_it_is_not(troubled: Engine) -> None:
+    health = look(troubled)
+    amazon = health.cancellations[0]
+
+    def opened(cancelled: int) -> dict[str, str]:
+        given = replace(health, cancellations=[replace(amazon, orders=1000, cancelled=cancelled)])
+        missed = missed_targets(given, sections(given))
+        in_transaction(troubled, lambda connection: tell_targets(connection, missed, now=NOW))
+        query = "SELECT subject, severity FROM incident WHERE status = 'open' AND kind = 'target_missed'"
+        return {subject: severity for subject, severity in rows(troubled, query)}
+
+    # Eight orders wait for hours, and a tenth of the numbers failed.
+    others = {"sync-gap": "warning", "failed-syncs": "critical"}
+    assert opened(0) == others
+    assert opened(20) == others | {"cancellations/amazon": "warning"}
+    assert opened(20) == others | {"cancellations/amazon": "warning"}
+    assert opened(25) == others | {"cancellations/amazon": "critical"}
+    assert opened(1) == others
+    assert not [one for one in missed_targets(health, []) if one.subject.startswith("cancellations")], "seven orders"

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from fake_channel import Clock
+from fake_channel import Clock, bench
 from shops import LOCATION, Stage, two_shops
 from sqlalchemy import Engine, text
+from test_policies_in_force import CALIBRATED, rest, sold_for_weeks
 
 from adapters.channels.protocol import Channel
 from adapters.database import in_transaction
@@ -19,13 +21,16 @@ from inventory.channels import UnknownChannel
 from inventory.explanation import explain
 from inventory.policy_store import bring_in_force
 from inventory.words import PauseOwner
+from onhand import command_line
 from tasks.fall_back import look
 from tasks.fallback_report import Looked
+from tasks.learn import learn
 from tasks.lift import resume_channel
 from tasks.pause import pause_channel
 from tasks.publish import publish
 from tasks.pull import pull
 from tasks.runtime import Memory
+from tasks.watch import watch
 from tasks.write_runbook import runbook_of
 
 SPARE = "gid://shopify/Location/2"
@@ -239,8 +244,27 @@ def test_a_channel_that_cannot_be_reached_at_all_makes_the_others_give_up(tradin
     assert at.incidents() == set()
 
 
-def test_under_strict_nothing_is_needed_and_a_location_loses_weight(trading: Trading) -> None:
+def feeds(at: Trading, *days_ago: int) -> None:
+    with at.stage.runtime.engine.begin() as connection:
+        for days in days_ago:
+            connection.execute(
+                text(
+                    "INSERT INTO supplier_feed (supplier, status, digest, pulled_at, rows, known, held, stocked, "
+                    "units, approved_by) VALUES ('acme', 'applied', '', :at, 1, 1, 0, 1, 1, '')"
+                ),
+                {"at": at.clock() - timedelta(days=days)},
+            )
+
+
+def test_under_strict_nothing_is_needed_and_a_location_loses_weight(
+    trading: Trading,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
     at = trading
+    feeds(at, 3, 2, 1, 0)
     at.minutes(12)
     assert at.shown("A") == (5, 5)
     engine, runtime = at.stage.runtime.engine, at.stage.runtime
@@ -266,7 +290,8 @@ def test_under_strict_nothing_is_needed_and_a_location_loses_weight(trading: Tra
     at.clock.forward(4.2 * 86400)
     at.pull()
     at.minutes(2)
-    assert ("source_dark", "location/main") in at.incidents()
+    assert {("source_dark", "location/main"), ("source_dark", "supplier/acme")} <= at.incidents()
+    feeds(at, 0)
     with engine.connect() as connection:
         found = explain(connection, "A", at.clock())
     assert dict(found.availability.aged_at) == {"main": 1}, "5 %, rounded up"
@@ -275,4 +300,38 @@ def test_under_strict_nothing_is_needed_and_a_location_loses_weight(trading: Tra
     at.minutes(2)
     with engine.connect() as connection:
         assert explain(connection, "A", at.clock()).availability.sellable == 10
-    assert ("source_dark", "location/main") not in at.incidents()
+    assert not {("source_dark", "location/main"), ("source_dark", "supplier/acme")} & at.incidents()
+    assert at.states("acme") == ["dark", "recovering", "live"]
+
+    monkeypatch.setenv("ONHAND_DATABASE_URL", database_url)
+    assert command_line.run(["runbook", "website", "--to", str(tmp_path / "page.md")]) == 0
+    assert (tmp_path / "page.md").read_text().startswith("# When website is dark")
+    assert command_line.run(["runbook", "shopify"]) == 0
+    assert "# When shopify is dark" in capsys.readouterr().out
+    for wrong in (["stranger"], ["shopify", "--to", str(tmp_path / "no" / "page.md")]):
+        assert command_line.run(["runbook", *wrong]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_fence_that_holds_calls_for_no_step(engine: Engine) -> None:
+    """Under calibrated, whose learnt demand says what a dark channel may plausibly sell."""
+    at = bench(engine, {"A": 40, "B": 2, "C": 7}, shop=True, market=True, site=False)
+    at.runtime.check = gate.recheck
+    rest(at)
+    sold_for_weeks(at)
+    learn(at.runtime)
+    engine, now = at.engine, at.clock()
+    in_transaction(engine, lambda c: bring_in_force(c, CALIBRATED, actor="jo", reason="to try it", now=now))
+    rest(at)
+    for _ in range(30):
+        at.clock.forward(60)
+        for code in ("shop", "site"):
+            pull(at.runtime, code)
+        publish(at.runtime)
+        found = look(at.runtime)
+        watch(at.runtime)
+        publish(at.runtime)
+    assert at.rows("SELECT subject, state FROM source_health WHERE state = 'dark'") == [("market", "dark")]
+    assert at.one("SELECT sum(exposure) FROM listing WHERE sku = 'A'") > 60, "plenty is still mirrored"
+    assert [one.risk <= 5 for one in found.sources if one.subject == "market"] == [True]
+    assert at.rows("SELECT step FROM fallback_step WHERE step <> 'raise'") == []

@@ -1,6 +1,7 @@
 """Where the parts meet: what one of them noted must not become untrue by what another does next."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,8 @@ from shops import LOCATION, Stage, two_shops
 from sqlalchemy import Engine, text
 
 from expectations import gate
-from inventory import setup
+from inventory import pauses, setup
+from inventory.exposure import Observation, observe
 from inventory.outbox import mark_dirty
 from inventory.words import PauseOwner
 from tasks.lift import resume_channel
@@ -75,3 +77,35 @@ def test_what_the_pool_may_have_is_noted_for_all_that_share_a_bundle(engine: Eng
     publish(at.runtime)
     assert at.one("SELECT exposure FROM listing WHERE ref = 'site-A'") > 0
     assert at.one("SELECT pieces FROM pool_kept WHERE sku = 'A'") is None
+
+
+def test_a_look_that_began_behind_the_switch_ends_before_it(stage: Stage) -> None:
+    """A publisher notes what it read while the pause is being lifted: by then it is on sale."""
+    engine = stage.runtime.engine
+    trade(stage)
+    later(stage, 2 * SETTLE)
+    trade(stage)
+    pause_channel(stage.runtime, "shopify", owner=PauseOwner.PERSON, actor="Wanda", reason="a bad feed")
+    later(stage, 1)
+    now = stage.runtime.now()
+    with engine.connect() as connection:
+        [number] = connection.execute(text("SELECT id FROM listing WHERE channel = 'shopify'")).scalars()
+
+    def look() -> None:
+        with engine.begin() as other:
+            observe(other, [Observation(number, 5, True)], read_started=now, read_ended=now)
+
+    with ThreadPoolExecutor(1) as pool, engine.connect() as connection:
+        lifting = pauses.liftable(connection, "shopify", PauseOwner.PERSON)
+        assert pauses.begin_lifting(connection, lifting, {number: 5}, now=now) == []
+        looking = pool.submit(look)
+        waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while not looking.done():
+            with engine.connect() as watching:
+                if watching.execute(waits).scalar_one():
+                    break
+        connection.commit()
+        looking.result()
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT exposure, settling FROM listing WHERE id = :id"), {"id": number}).one()
+    assert (row.exposure, row.settling) in {(5, None), (5, 5)}

@@ -1,4 +1,4 @@
-"""Orders, cancellations, shipments in parts, refunds, returns and parcels in any order, against a clerk with a notebook.
+"""Orders, cancellations, shipments in parts, refunds, returns and parcels in any order, checked by a clerk.
 
 The clerk knows of each listing unit only whether it is open, has left or is reversed, and of each piece that it must be
 somewhere. Every example is rolled back, so that one database serves all.
@@ -152,7 +152,7 @@ class Clerk:
                 f"FROM balance WHERE sku = '{sku}'"
             )
             assert there + out == sum(shelves.values())
-        routed = "SELECT sku, location, sum(allocated)::int FROM reservation_line GROUP BY 1, 2 HAVING sum(allocated) > 0"
+        routed = "SELECT sku, location, sum(allocated)::int FROM reservation_line WHERE allocated > 0 GROUP BY 1, 2"
         assert sorted(self._rows(routed)) == sorted(
             self._rows("SELECT sku, location, quantity::int FROM balance WHERE state = 'allocated' AND quantity > 0")
         )

@@ -279,8 +279,8 @@ def test_a_switch_whose_answer_is_lost_is_looked_at() -> None:
         "start": {"method": "POST", "path": "/shop/start"},
     }
     channel = opened(respond, pause=switch)
-    assert channel.pause([]) == {"kind": "switch", "was_paused": False}
-    assert channel.pause([]) == {"kind": "switch", "was_paused": True}
+    assert channel.pause([]) == {"kind": "switch", "was_paused": False, "by_switch": True}
+    assert channel.pause([]) == {"kind": "switch", "was_paused": True, "by_switch": True}
     channel.resume({"kind": "switch", "was_paused": True})
     assert paused == [True]
     apply[0] = False

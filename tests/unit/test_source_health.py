@@ -1,17 +1,29 @@
 """The state of a source and the ladder: pure, so tried with everything."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.channels.pause_switches import PAUSE_SWITCHES, UNKNOWN_SWITCH, pause_switch
+from adapters.channels.registry import ChannelConfig
+from benchmarks.fallback_ladder import WhileDark, contenders
 from inventory.ageing import aged_percent, aged_units, allowance
+from inventory.fallback_limits import WHOLE_CHANNEL, Allowed, Limits, within_limits
 from inventory.fallback_settings import Fallback
+from inventory.fallback_store import Switch, Taken
+from inventory.health_store import Seen
 from inventory.ladder import Decision, Stake, Trouble, choose, climb, limited, risk_of
-from inventory.outage_words import HealthState, LadderStep
+from inventory.outage_words import HealthState, LadderStep, SourceKind
+from inventory.policy import Offer
 from inventory.policy_file import PolicyFileError, parse_policy_file
+from inventory.positions import Position, Stock
 from inventory.source_health import Evidence, Health, next_health
+from tasks.fall_back import trouble_of
+from tasks.fallback_report import Source
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 CALM, STAGE = timedelta(minutes=3), timedelta(minutes=5)
@@ -175,6 +187,9 @@ def test_what_is_backed_calls_for_nothing(
 ) -> None:
     """As under strict: whatever happens, all that is shown is there."""
     by_channel = dict(zip(CHANNELS, exposed, strict=True))
+    seen = {"A": Stake("A", 10, {"amazon": 4, "ebay": 6, "website": 6}, {})}
+    assert seen["A"].at_stake("amazon") == 0, "a fence of four for amazon; the two others hear of each other"
+    assert replace(seen["A"], blind=frozenset(["ebay"])).at_stake("amazon") == 4
     market = {"A": Stake("A", sum(exposed) + spare, by_channel, by_channel)}
     assert choose(trouble, market, CHANNELS, terms).step is LadderStep.NOTHING
 
@@ -202,3 +217,64 @@ def test_the_settings_stand_in_the_policy_file() -> None:
                   "age_percent_most = 101", "surprise = 1", "throttles = [100]"):  # fmt: skip
         with pytest.raises(PolicyFileError, match="fallback"):
             parse_policy_file(f"[fallback]\n{wrong}\n")
+
+
+def test_limits_only_take_away_and_hold_for_bundles() -> None:
+    def at(listing: int, components: dict[str, int], exposure: int, **more: Any) -> Position:
+        return Position(listing, "amazon", str(listing), "A", components, frozenset(["main"]), 1.0, exposure, exposure,
+                        True, **more)  # fmt: skip
+
+    stock = {"A": Stock({"main": 10, "far": 90}), "B": Stock({"main": 9})}
+    alone, pair, kit = at(1, {"A": 1}, 8), at(2, {"A": 2}, 0, cap=1), at(3, {"A": 1, "B": 4}, 0)
+    asking = at(4, {"A": 1}, 0, asks_first=True)
+    hidden = {("amazon", "B"): (Allowed(0, hard=True),), ("ebay", "A"): (Allowed(0, hard=True),)}
+    throttled = {("amazon", WHOLE_CHANNEL): (Allowed(25, hard=True), Allowed(50, hard=True))}
+    # Amazon leaves all, or nine tenths, of the twelve that ebay may sell: of ten nothing, of twenty-two ten.
+    other = replace(at(5, {"A": 1}, 12), channel="ebay")
+    plenty = {"A": Stock({"main": 22})}
+    for percent, units in ((0, 10), (10, 11), (50, 16), (99, 21)):
+        beside = {("amazon", "A"): (Allowed(percent, hard=True, beside="ebay"),)}
+        assert [one.cap for one in within_limits([alone, other], plenty, beside)] == [units, None]
+    raised = {("amazon", WHOLE_CHANNEL): (Allowed(25, hard=False),)}
+
+    def caps(limits: Limits) -> list[int | None]:
+        return [one.cap for one in within_limits([alone, pair, kit, asking], stock, limits)]
+
+    assert caps(hidden) == [None, 1, 0, None]
+    assert caps(throttled) == [3, 1, 0, None]
+    assert caps(raised) == [8, 1, 0, None], "what is shown already is not taken away"
+
+
+def test_every_vendor_has_its_switch_in_words() -> None:
+    vendors = {get_args(config.model_fields["vendor"].annotation)[0] for config in get_args(get_args(ChannelConfig)[0])}
+    assert vendors == set(PAUSE_SWITCHES)
+    assert pause_switch("unheard-of") is UNKNOWN_SWITCH
+
+
+def test_the_contenders_of_the_benchmark_differ_only_while_a_channel_is_dark() -> None:
+    offers = [Offer(1.0, 6), Offer(1.0, 10), Offer(1.0, 10)]
+    shown = {one.text: one.entitled(10, offers) for one in contenders() if isinstance(one, WhileDark)}
+    assert set(map(tuple, shown.values())) == {(10, 10, 10)}
+    offers[0].reachable = False
+    dark = {one.percent: one.entitled(10, offers)[1] for one in contenders() if isinstance(one, WhileDark)}
+    assert dark == {50: 7, 25: 5, 10: 4, 0: 4, None: 0}
+    assert all(one.lowers(10, offers, [10, 7, 7]) for one in contenders() if isinstance(one, WhileDark))
+
+
+def test_the_switch_is_not_turned_to_and_fro() -> None:
+    terms, now = Fallback(pause_after_minutes=15, pause_apart_minutes=60), START + timedelta(hours=5)
+
+    def may_pause(lasted: float, lifted: float | None, state: HealthState = HealthState.DARK) -> Trouble:
+        began = now - timedelta(minutes=lasted)
+        seen = Seen(Evidence(2), now - timedelta(minutes=lasted + 10))
+        source = Source(SourceKind.CHANNEL, "amazon", Health(state, began), seen, state)
+        switch = Switch(None if lifted is None else now - timedelta(minutes=lifted))
+        steps = [Taken("amazon", LadderStep.HIDE, "amazon", "A", 0, began)]
+        return trouble_of(source, steps, switch, {"amazon"}, terms, now)
+
+    assert [may_pause(*how).may_pause for how in ((14, None), (15, None), (30, 59), (30, 60))] == [
+        False, True, False, True,
+    ]  # fmt: skip
+    found = may_pause(30, None)
+    assert (found.stale, found.answers, found.hidden, found.percent) == (timedelta(minutes=40), True, 1, 100)
+    assert may_pause(30, None, HealthState.DEGRADED).stale == timedelta(minutes=30)
