@@ -30,7 +30,7 @@ from inventory.warehouse_reconciliation import (
 )
 from inventory.words import ON_HAND, Comparison, DiscrepancyClass, IncidentKind, Severity
 from tasks.apply import record
-from tasks.map_listings import held_reasons
+from tasks.judged_rows import held_reasons
 from tasks.runtime import Runtime
 
 SUITE = "stock_balances"

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import Connection
 
 from adapters.channels.protocol import CatalogueEntry
@@ -20,6 +19,7 @@ from inventory.naming import Naming, naming
 from inventory.words import FindingKind
 from tasks.apply import record
 from tasks.audit import findings_of, note_catalogue, read_catalogue
+from tasks.judged_rows import held_reasons
 from tasks.runtime import Runtime
 
 SUITE = "listing_map"
@@ -147,19 +147,6 @@ def _judge(
         for label, one in enumerate(rows)
         if label not in reasons and one.sku is not None and one.units is not None
     ]
-
-
-def held_reasons(verdict: Verdict, bad: dict[int, BadRow], frame: pd.DataFrame) -> dict[int, str]:
-    """{row label: why it is held back}. A row that could not be read has only that as its reason."""
-    why = {finding.rule_id: finding.why for finding in verdict.findings}
-    reasons = {}
-    for label, rules in verdict.failed_rows.items():
-        unread = bad.get(int(frame["row"].iloc[label]))
-        if unread is not None and not frame["readable"].iloc[label]:
-            reasons[label] = f"{unread.reason}: {unread.excerpt}"
-        else:
-            reasons[label] = "; ".join(f"{why.get(rule, 'not judged')} ({rule})" for rule in rules)
-    return reasons
 
 
 def _to_drop(findings: list[Finding], before: dict[str, Mapped]) -> set[str]:

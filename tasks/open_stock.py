@@ -7,19 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from adapters.database import in_transaction, unit_of_work
 from adapters.seller_csv import BadRow, CsvTable, read_csv
 from expectations.parameters import StockBalances
 from expectations.seller_frames import BalanceRow, balances_frame
 from expectations.verdict import Status, Verdict
-from inventory.gate_log import HeldRow, hold_rows, release_rows
 from inventory.naming import naming
 from inventory.opening import OPENING, KnownStock, Opened, PostedStock, known_stock, post_stock
-from tasks.apply import record
-from tasks.map_listings import held_reasons
+from tasks.judged_rows import held_reasons, note_rows
 from tasks.runtime import Runtime
 
 SUITE = "stock_balances"
@@ -71,7 +68,9 @@ def open_stock(
     report.blocked = verdict.status is Status.ERROR or (verdict.status is Status.BLOCK and not approved_by)
     reasons = held_reasons(verdict, {one.number: one for one in table.bad}, frame)
     report.held = [_held(one, reasons[label]) for label, one in enumerate(rows) if label in reasons]
-    in_transaction(runtime.engine, lambda connection: _note(connection, runtime, frame, verdict, reasons))
+    in_transaction(
+        runtime.engine, lambda connection: note_rows(connection, SUITE, frame, verdict, reasons, now=runtime.now())
+    )
     if report.blocked:
         return report
     sound = [
@@ -145,22 +144,6 @@ def _held(one: BalanceRow, why: str) -> dict[str, Any]:
         "quantity": ascii(one.quantity)[1:-1][:40] if one.quantity is not None else "",
         "why": why,
     }
-
-
-def _note(
-    connection: Connection, runtime: Runtime, frame: pd.DataFrame, verdict: Verdict, reasons: dict[int, str]
-) -> None:
-    """The verdict, the rows that were held back and have a name, and those that came through after all."""
-    now = runtime.now()
-    record(connection, "", verdict, now)
-    keys = [str(key) for key in frame["row_key"]]
-    held = [
-        HeldRow(keys[label], ",".join(verdict.failed_rows[label]), why[:500])
-        for label, why in reasons.items()
-        if not keys[label].startswith("row[")
-    ]
-    hold_rows(connection, SUITE, "", held, now=now)
-    release_rows(connection, SUITE, [key for label, key in enumerate(keys) if label not in reasons], now=now)
 
 
 def _add(report: OpeningReport, posted: PostedStock) -> None:

@@ -24,7 +24,7 @@ from inventory.words import IncidentKind, Severity
 from tasks.apply import record
 from tasks.expect import CHUNK, NotUsable, bundle_skus, location_codes, require
 from tasks.goods_words import word_fault
-from tasks.map_listings import held_reasons
+from tasks.judged_rows import held_reasons
 from tasks.runtime import Runtime
 
 SUITE = "receipts"

@@ -29,7 +29,7 @@ from inventory.words import IncidentKind, Severity
 from tasks.apply import record
 from tasks.expect import CHUNK, NotUsable, location_codes, require
 from tasks.goods_words import word_fault
-from tasks.map_listings import held_reasons
+from tasks.judged_rows import held_reasons
 from tasks.runtime import Runtime
 
 COLUMNS = ("channel", "order_id", "sku", "quantity")

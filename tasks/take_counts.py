@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import Connection
 
 from adapters.count_csv import OPTIONAL, REQUIRED, harmless, same_code
@@ -24,11 +23,9 @@ from inventory.counting_accuracy import SHRINKAGE_TARGET, Accuracy, accuracy, no
 from inventory.counting_plan import SALES_DAYS
 from inventory.counting_record import Judged, judge
 from inventory.counting_sheets import Filled, KnownLine, LineKey, fill, known_lines
-from inventory.gate_log import HeldRow, hold_rows, release_rows
 from inventory.raci import same_name
 from inventory.words import CountStatus
-from tasks.apply import record
-from tasks.map_listings import held_reasons
+from tasks.judged_rows import held_reasons, note_rows
 from tasks.runtime import Runtime
 from tasks.schedule_counts import files_of_open_sheets
 
@@ -140,7 +137,9 @@ def _gate(
     report.blocked = verdict.status is Status.ERROR or (verdict.status is Status.BLOCK and not approved_by)
     reasons = held_reasons(verdict, bad, frame)
     report.held = [_held(row, reasons[label]) for label, row in enumerate(rows) if label in reasons]
-    in_transaction(runtime.engine, lambda connection: _note(connection, runtime, frame, verdict, reasons))
+    in_transaction(
+        runtime.engine, lambda connection: note_rows(connection, SUITE, frame, verdict, reasons, now=runtime.now())
+    )
     return [] if report.blocked else [row for label, row in enumerate(rows) if label not in reasons]
 
 
@@ -152,21 +151,6 @@ def _held(row: CountRow, why: str) -> dict[str, Any]:
         "quantity": ascii(row.quantity)[1:-1][:40] if row.quantity is not None else "",
         "why": why,
     }
-
-
-def _note(
-    connection: Connection, runtime: Runtime, frame: pd.DataFrame, verdict: Verdict, reasons: Mapping[int, str]
-) -> None:
-    now = runtime.now()
-    record(connection, "", verdict, now)
-    keys = [str(key) for key in frame["row_key"]]
-    held = [
-        HeldRow(keys[label], ",".join(verdict.failed_rows[label]), why[:500])
-        for label, why in reasons.items()
-        if not keys[label].startswith("row[")
-    ]
-    hold_rows(connection, SUITE, "", held, now=now)
-    release_rows(connection, SUITE, [key for label, key in enumerate(keys) if label not in reasons], now=now)
 
 
 def _filled(row: CountRow, counter: str, now: datetime) -> Filled:

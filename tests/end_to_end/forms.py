@@ -58,6 +58,8 @@ FORMS: dict[str, Values | Callable[[Market], Values]] = {
     "publish_availability/all-channels": ONCE,
     "expire_reservations/holds": ONCE,
     "watchdog/watch": ONCE,
+    "outage_fallback/fallback": ONCE,
+    "report_health/health": {},
     "send_alerts/alerts": {},
     "close_incident/incident": open_incident,
     "learn_demand/demand": {},

@@ -56,7 +56,10 @@ def look_at_artifacts(page: Page, market: Market, run: str) -> int:
     for artifact in found:
         # The page shows Markdown as it is meant; up to the first sign of it the words are the same.
         description = re.split(r"[*`\[\n|#_]", (artifact["description"] or "").lstrip("# "))[0].strip()
-        page.open(f"{market.stack.ui_url}/v2/artifacts/artifact/{artifact['id']}", artifact["key"], description)
+        page.open(
+            f"{market.stack.ui_url}/v2/artifacts/artifact/{artifact['id']}",
+            *filter(None, [artifact["key"], description]),
+        )
     return len(found)
 
 
