@@ -88,15 +88,23 @@ def _failures(suite: Suite, frame: pd.DataFrame, parameters: Parameters) -> dict
 
 
 def _configuration() -> Any:
-    """Nothing on disk (by default each context makes and removes a folder), no telemetry."""
-    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+    """Nothing on disk (by default each context makes and removes a folder), no telemetry, no progress bars."""
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    return DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults(), analytics_enabled=False)
+    return DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        # Set afterwards, the context would write all of its configuration as YAML once more.
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
 
 
 def _batch(frame: pd.DataFrame) -> Any:
     context = load().get_context(mode="ephemeral", project_config=_configuration())
-    context.variables.progress_bars = {"globally": False}
     name = f"frame-{next(_numbers)}"
     asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
     return asset.add_batch_definition_whole_dataframe(name).get_batch(batch_parameters={"dataframe": frame})
