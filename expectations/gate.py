@@ -36,6 +36,8 @@ __all__ = [
 LEAN = {"result_format": "COMPLETE", "partial_unexpected_count": 0}
 
 _loading = threading.Lock()
+_turns = threading.Lock()
+"""Validating is work of the interpreter alone: side by side, all would end when the last one does."""
 _loaded: list[Any] = []
 _numbers = itertools.count()
 
@@ -65,7 +67,8 @@ def check(suite: str, frame: pd.DataFrame, parameters: Parameters) -> Verdict:
     begun = time.perf_counter()
     try:
         require_frame(its, frame, parameters)
-        failures = _failures(its, frame, parameters)
+        with _turns:
+            failures = _failures(its, frame, parameters)
         return judged(its, frame, failures, milliseconds(begun))
     except Exception as error:
         return no_verdict(its, frame, parameters, error, milliseconds(begun))
