@@ -31,6 +31,8 @@ class Truth:
 
     orders: dict[str, dict[str, dict[str, tuple[str, int, int]]]] = field(default_factory=dict)
     shown: dict[str, dict[str, int]] = field(default_factory=dict)
+    placed: dict[str, datetime] = field(default_factory=dict)
+    """{holder: instant}"""
 
     @classmethod
     def of(cls, states: Mapping[str, dict[str, Any]]) -> "Truth":
@@ -40,6 +42,10 @@ class Truth:
                 order["order_id"]: {
                     line["line_id"]: (line["sku"], line["quantity"], line["reversed"]) for line in order["lines"]
                 }
+                for order in state["orders"]
+            }
+            truth.placed |= {
+                f"order:{code}:{order['order_id']}": datetime.fromisoformat(order["placed_at"])
                 for order in state["orders"]
             }
             truth.shown[code] = {product["sku"]: product["quantity"] for product in state["products"]}
@@ -67,7 +73,7 @@ def verdict(
         *_orders(connection, truth),
         *_stock(connection, truth, opening),
         *_pushes(connection),
-        *_gaps(connection, troubled),
+        *_gaps(connection, truth, troubled),
     ]
 
 
@@ -166,16 +172,19 @@ def _pushes(connection: Connection) -> list[Line]:
     ]
 
 
-def _gaps(connection: Connection, troubled: tuple[datetime, datetime] | None) -> list[Line]:
+def _gaps(connection: Connection, truth: Truth, troubled: tuple[datetime, datetime] | None) -> list[Line]:
+    """From the instant in the shop's own book: what Shopify and WooCommerce tell is cut to whole seconds."""
     rows = connection.execute(
         text(
             """
-            WITH gaps AS (
-                SELECT coalesce(placed_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz), false)
+            WITH placed AS (
+                SELECT * FROM unnest(CAST(:holders AS text[]), CAST(:instants AS timestamptz[])) AS book (holder, at)
+            ), gaps AS (
+                SELECT coalesce(at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz), false)
                            AS troubled, synced_at IS NOT NULL AS synced,
-                       extract(epoch FROM recorded_at - placed_at) AS known,
-                       extract(epoch FROM synced_at - placed_at) AS gap
-                FROM reservation WHERE kind = 'order'
+                       extract(epoch FROM recorded_at - at) AS known,
+                       extract(epoch FROM synced_at - at) AS gap
+                FROM reservation JOIN placed USING (holder) WHERE kind = 'order'
             )
             SELECT troubled, count(*) AS orders, count(*) FILTER (WHERE synced) AS synced,
                    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY known) AS known,
@@ -183,7 +192,12 @@ def _gaps(connection: Connection, troubled: tuple[datetime, datetime] | None) ->
             FROM gaps GROUP BY troubled ORDER BY troubled
             """
         ),
-        {"first": troubled and troubled[0], "last": troubled and troubled[1]},
+        {
+            "holders": list(truth.placed),
+            "instants": list(truth.placed.values()),
+            "first": troubled and troubled[0],
+            "last": troubled and troubled[1],
+        },
     ).all()
     orders, synced = sum(row.orders for row in rows), sum(row.synced for row in rows)
     lines = [Line("orders known to all other channels", f"{synced:,} of {orders:,}", synced == orders)]
