@@ -21,7 +21,7 @@ from adapters.settings import PROJECT_ROOT, settings
 from onhand.exposure_story import Sampler, story, summed_up
 from onhand.live import view
 from onhand.prefect_api import PrefectApi
-from onhand.promises import Line, Truth, verdict
+from onhand.promises import Line, Span, Truth, verdict
 from onhand.stack import Stack, interruptible
 from onhand.stage import fresh_stack, set_faults, set_up, shop_state, shop_urls
 from onhand.stage_channels import introduce
@@ -32,6 +32,8 @@ SHIFT_MINUTES = 10.0
 POLL = 5.0
 """Seconds between two full pulls of a channel; in between it tells by itself, by webhook or queue."""
 DRAIN_SECONDS = 60.0
+RACE_S = 3.0
+"""So long the buyers of one instant keep everybody busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _trade(
     storefronts = [Storefront(code, url) for code, url in urls.items()]
     rush = Rush(skus=tuple(hottest(trace, 5)), racers=1, attempts=3)
     shoppers = Shoppers(storefronts, trace, seconds=options.seconds, rush=rush, timeout=5.0)
-    troubled = _open_the_shops(console, engine, shoppers, urls, options, sampler)
+    spans = _open_the_shops(console, engine, shoppers, urls, options, sampler, rush)
     _drain(console, engine, urls)
     checks = [
         api.start("reconcile", "quantities", channels=list(urls)),
@@ -131,7 +133,7 @@ def _trade(
         api.cancel(run)
     truth = Truth.of({code: shop_state(url) for code, url in urls.items()})
     with engine.connect() as connection:
-        lines = verdict(connection, truth, units, troubled)
+        lines = verdict(connection, truth, units, spans)
     runs = Line("flow runs that failed", f"{len(failed)} of {len(shifts) + len(checks)}", not failed)
     return [*lines, runs]
 
@@ -159,9 +161,15 @@ def _await_first_numbers(console: Console, engine: Engine, api: PrefectApi, shif
 
 
 def _open_the_shops(
-    console: Console, engine: Engine, shoppers: Shoppers, urls: dict[str, str], options: Options, sampler: Sampler
-) -> tuple[datetime, datetime]:
-    """The day itself, with the Shopify shop in trouble during it; returns from when until when."""
+    console: Console,
+    engine: Engine,
+    shoppers: Shoppers,
+    urls: dict[str, str],
+    options: Options,
+    sampler: Sampler,
+    rush: Rush,
+) -> list[Span]:
+    """The day itself, with the Shopify shop in trouble during it; returns the times that were not like the others."""
     trouble = _trouble(options.seconds)
     told = 0
     begun, opened = time.monotonic(), datetime.now(UTC)
@@ -180,7 +188,12 @@ def _open_the_shops(
                 break
     set_faults(urls["shopify"], [])
     first, last = (opened + timedelta(seconds=when) for when in (trouble[0][0], trouble[-1][0]))
-    return first, last
+    races = [opened + timedelta(seconds=share * options.seconds) for share in rush.at]
+    everywhere = f"{len(urls) * rush.racers * len(rush.skus)} buyers at one instant"
+    return [
+        Span("while shopify was in trouble", first, last),
+        *(Span(everywhere, at - timedelta(seconds=0.5), at + timedelta(seconds=RACE_S)) for at in races),
+    ]
 
 
 def _trouble(seconds: float) -> list[tuple[float, str, list[dict[str, object]]]]:

@@ -1,11 +1,12 @@
 """What a day of trading proved, promise by promise (DESIGN 2). The truth is the shops' own books, not the ledger's."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, text
 
 from inventory.availability import availability
@@ -23,6 +24,15 @@ class Line:
     what: str
     figure: str
     kept: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time of the day that was not like the rest of it."""
+
+    what: str
+    first: datetime
+    last: datetime
 
 
 @dataclass(slots=True)
@@ -65,15 +75,15 @@ def verdict(
     connection: Connection,
     truth: Truth,
     opening: Mapping[str, int],
-    troubled: tuple[datetime, datetime] | None = None,
+    spans: Sequence[Span] = (),
 ) -> list[Line]:
-    """Every promise, with the figure that shows whether it was kept. `troubled`: from when until when a channel was
-    in trouble: what was placed then is measured apart."""
+    """Every promise, with the figure that shows whether it was kept. What was placed in one of `spans` (the first that
+    holds it) is measured apart."""
     return [
         *_orders(connection, truth),
         *_stock(connection, truth, opening),
         *_pushes(connection),
-        *_gaps(connection, truth, troubled),
+        *_gaps(connection, truth, spans),
     ]
 
 
@@ -172,46 +182,28 @@ def _pushes(connection: Connection) -> list[Line]:
     ]
 
 
-def _gaps(connection: Connection, truth: Truth, troubled: tuple[datetime, datetime] | None) -> list[Line]:
+def _gaps(connection: Connection, truth: Truth, spans: Sequence[Span]) -> list[Line]:
     """From the instant in the shop's own book: what Shopify and WooCommerce tell is cut to whole seconds."""
-    rows = connection.execute(
-        text(
-            """
-            WITH placed AS (
-                SELECT * FROM unnest(CAST(:holders AS text[]), CAST(:instants AS timestamptz[])) AS book (holder, at)
-            ), gaps AS (
-                SELECT coalesce(at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz), false)
-                           AS troubled, synced_at IS NOT NULL AS synced,
-                       extract(epoch FROM recorded_at - at) AS known,
-                       extract(epoch FROM synced_at - at) AS gap
-                FROM reservation JOIN placed USING (holder) WHERE kind = 'order'
-            )
-            SELECT troubled, count(*) AS orders, count(*) FILTER (WHERE synced) AS synced,
-                   percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY known) AS known,
-                   percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY gap) AS gap
-            FROM gaps GROUP BY troubled ORDER BY troubled
-            """
-        ),
-        {
-            "holders": list(truth.placed),
-            "instants": list(truth.placed.values()),
-            "first": troubled and troubled[0],
-            "last": troubled and troubled[1],
-        },
-    ).all()
-    orders, synced = sum(row.orders for row in rows), sum(row.synced for row in rows)
-    lines = [Line("orders known to all other channels", f"{synced:,} of {orders:,}", synced == orders)]
+    rows = connection.execute(text("SELECT holder, recorded_at, synced_at FROM reservation WHERE kind = 'order'")).all()
+    synced = sum(row.synced_at is not None for row in rows)
+    gaps: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
-        when = "while shopify was in trouble" if row.troubled else "placed on one channel → confirmed on all others"
-        lines.append(Line(f"sync gap, {when}", f"{_percentiles(row.gap)} ({row.orders:,} orders)"))
-        lines.append(Line("  of that, until the ledger knew", _percentiles(row.known)))
+        at = truth.placed.get(row.holder)
+        if at is not None and row.synced_at is not None:
+            when = next((span.what for span in spans if span.first <= at <= span.last), "")
+            gaps[when].append(((row.recorded_at - at).total_seconds(), (row.synced_at - at).total_seconds()))
+    lines = [Line("orders known to all other channels", f"{synced:,} of {len(rows):,}", synced == len(rows))]
+    for when in dict.fromkeys(["", *(span.what for span in spans)]):
+        if measured := gaps.get(when):
+            what = f"sync gap, {when or 'placed on one channel → confirmed on all others'}"
+            lines.append(Line(what, f"{_percentiles([gap for _, gap in measured])} ({len(measured):,} orders)"))
+            lines.append(Line("  of that, until the ledger knew", _percentiles([known for known, _ in measured])))
     return lines
 
 
-def _percentiles(seconds: list[float] | None) -> str:
-    if not seconds or None in seconds:
-        return "none measured"
-    return f"p50 {seconds[0]:.1f} s, p95 {seconds[1]:.1f} s"
+def _percentiles(seconds: list[float]) -> str:
+    half, most = np.percentile(seconds, [50, 95])
+    return f"p50 {half:.1f} s, p95 {most:.1f} s"
 
 
 def _one(connection: Connection, sql: str) -> int:
