@@ -46,7 +46,9 @@ _NOTE = text(
         FROM seen JOIN listing ON listing.id = seen.id AND listing.id BETWEEN :first AND :last
         LEFT JOIN discrepancy AS opened ON opened.listing_id = seen.id AND opened.status = 'open'
     ), compared AS MATERIALIZED (
-        SELECT held.*, coalesce(expected <> greatest(quantity, 0) OR quantity < 0, false) AS differs FROM held
+        SELECT held.*, coalesce(expected <> greatest(quantity, 0) OR quantity < 0, false)
+                       -- That it shows nothing is what the pause did.
+                       AND NOT (:off_sale AND quantity = 0) AS differs FROM held
     ), kept AS (
         INSERT INTO reading (listing_id, quantity, tracked, expected, differs, read_started, read_ended)
         SELECT id, quantity, tracked, expected, differs, :started, :ended FROM compared WHERE worth_noting OR differs
@@ -142,6 +144,7 @@ def note_readings(
     counts: Counts,
     *,
     asks_first: bool,
+    off_sale: bool = False,
     read_started: datetime,
     read_ended: datetime,
     looked_before: datetime,
@@ -160,6 +163,7 @@ def note_readings(
             "quantities": [one.quantity for one in observations],
             "tracked": [one.tracked for one in observations],
             "asks_first": asks_first,
+            "off_sale": off_sale,
             "started": read_started,
             "ended": read_ended,
             "looked_before": looked_before,

@@ -89,16 +89,18 @@ class _Session:
     def __init__(self, runtime: Runtime, connection: Connection, channel: str, scope: Scope, chunk: int) -> None:
         self.runtime, self.connection, self.scope, self.chunk = runtime, connection, scope, chunk
         self.state = channel_state(connection, channel)
-        self.asks_first = bool(
-            connection.execute(
-                # Behind a switch what is shown promises nothing either: the last number confirmed is expected.
-                text(
-                    "SELECT asks_first OR EXISTS (SELECT FROM channel_pause AS pause WHERE pause.channel = code "
-                    "AND pause.status = 'paused' AND pause.by_switch) FROM channel WHERE code = :code"
-                ),
-                {"code": channel},
-            ).scalar_one()
-        )
+        row = connection.execute(
+            text(
+                "SELECT asks_first, coalesce(bool_or(pause.by_switch), false) AS switched, "
+                "count(pause.id) > 0 AS off_sale "
+                "FROM channel LEFT JOIN channel_pause AS pause ON pause.channel = code AND pause.status <> 'lifted' "
+                "AND (pause.status = 'paused' OR NOT pause.by_switch) WHERE code = :code GROUP BY asks_first"
+            ),
+            {"code": channel},
+        ).one()
+        # Behind a switch what is shown promises nothing either: the last number confirmed is expected.
+        self.asks_first = row.asks_first or row.switched
+        self.off_sale = row.off_sale and not row.switched
         begin_readings(connection)
         connection.commit()
         self.counts = Counts()
@@ -154,6 +156,7 @@ class _Session:
                 seen,
                 counts,
                 asks_first=self.asks_first,
+                off_sale=self.off_sale,
                 read_started=started,
                 read_ended=ended,
                 looked_before=started - LOOKED_LATELY,

@@ -61,7 +61,15 @@ def program() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
-_LABELS = "[...document.querySelectorAll('label')]"
+def _control(label: str) -> str:
+    return f"{_label(label)}?.control"
+
+
+def _label(label: str) -> str:
+    """An expression for the label with this text, or else for one that begins with it."""
+    text = "e.innerText.trim().replace(' (Optional)', '')"
+    labels, wanted = "[...document.querySelectorAll('label')]", json.dumps(label)
+    return f"({labels}.find((e) => {text} === {wanted}) ?? {labels}.find((e) => {text}.startsWith({wanted})))"
 
 
 class Page:
@@ -152,8 +160,7 @@ class Page:
 
     def fill(self, label: str, value: str) -> None:
         """Replace what stands in the field with this label; again when a page that is still loading draws it anew."""
-        labels = "[...document.querySelectorAll('label')]"
-        found = f"{labels}.find((e) => e.innerText.trim().startsWith({json.dumps(label)}))?.control"
+        found = _control(label)
 
         def filled() -> bool:
             if not self.script(f"!!{found}"):
@@ -165,8 +172,13 @@ class Page:
         self.wait(filled, lambda: f"no field {label!r} that keeps {value!r} in: {self.text()[:1500]}")
 
     def give(self, label: str, value: object) -> None:
-        """Fill a field of any kind: text, number, switch (bool), choice (its text), date (a date of this month)."""
-        control = f"{_LABELS}.find((e) => e.innerText.trim().startsWith({json.dumps(label)}))?.control"
+        """Fill a field of any kind: text, number, switch (bool), choice (its text), date (one that the calendar shows
+        when it opens), list (of texts)."""
+        if isinstance(value, list):
+            for one in value:
+                self._add(label, str(one))
+            return
+        control = _control(label)
         self.wait(lambda: self.script(f"!!{control}"), lambda: f"no field {label!r} in: {self.text()[:1500]}")
         if self.script(f"{control}.tagName") != "BUTTON":
             self.fill(label, str(value))
@@ -185,6 +197,20 @@ class Page:
             self.call("Input.insertText", text=str(value))
             self.settle(0.2)
             self.key("Enter")
+
+    def _add(self, label: str, value: str) -> None:
+        group = f"""(() => {{
+            let e = {_label(label)};
+            while (e && !e.innerText.includes("Add item")) e = e.parentElement;
+            return e;
+        }})()"""
+        fields = f"[...{group}.querySelectorAll('textarea, input')]"
+        before = self.script(f"{fields}.length")
+        self.press(f"[...{group}.querySelectorAll('button')].find((e) => e.innerText.trim() === 'Add item')")
+        self.wait(lambda: self.script(f"{fields}.length") > before, lambda: f"no new item in {label!r}")
+        self.script(f"{fields}.at(-1).focus()")
+        self.call("Input.insertText", text=value)
+        self.settle(0.2)
 
     def press(self, found: str) -> None:
         """A click of the mouse into the middle of the element that this expression finds."""

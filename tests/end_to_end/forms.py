@@ -108,7 +108,8 @@ FORMS: dict[str, Values | Callable[[Market], Values]] = {
     "approve_counts/count-approvals": WHO,
     "sync_now/sync": {"channel": "website", **WHO},
     "promo_guard/promotion": {
-        "name": "weekend", "begin": TODAY, "end": TODAY + timedelta(days=2), "cap": "5", **WHO,
+        "name": "weekend", "begin": TODAY, "end": TODAY + timedelta(days=2), "cap": "5",
+        "skus": ["SKU-06", "SKU-07"], **WHO,
     },
     "pause_channel/channel-pause": {"channel": "website", **WHO},
     "resume_channel/channel-resume": {"channel": "website", **WHO},

@@ -304,3 +304,22 @@ class Interrupted(Wrapped):
     def resume(self, state: PauseState) -> None:
         self._meanwhile()
         self._channel.resume(state)
+
+
+def test_a_channel_that_shows_zeros_since_its_pause_a_moment_ago_is_believed(engine: Engine) -> None:
+    """Nothing has settled yet, so what it may have sold still counts; that it shows nothing is what the pause did."""
+    units = {f"S{number:02}": 10 for number in range(25)}
+    with two_shops(engine, units, settle=600) as stage:
+        publish(stage.runtime)
+        for code in stage.shops:
+            pull(stage.runtime, code)
+        pause(stage, channel="website")
+        assert {shown(stage, sku)[1] for sku in units} == {0}
+        assert rows(stage, "SELECT count(*) FROM listing WHERE channel = 'website' AND exposure > 0") == [(25,)]
+        compared = compare_channel(stage.runtime, "website", stale_after=timedelta(hours=1), heal=True)
+        assert (compared.blocked, compared.differing) == ("", 0)
+        stage.shops["website"].product("S00").quantity = 3
+        compared = compare_channel(stage.runtime, "website", stale_after=timedelta(hours=1), heal=False)
+        assert compared.differing == 1, "what somebody put back on sale is seen"
+        stage.shops["website"].product("S00").quantity = 0
+        assert resume(stage, channel="website").lifted == ["person"]
