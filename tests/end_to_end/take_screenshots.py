@@ -40,7 +40,7 @@ def trade(market: Market, skus: list[str]) -> dict[str, str]:
     market.wait(shifts.values())
     last = {
         "holds": market.start("expire_reservations/holds", {"minutes": 0}),
-        "reconcile": market.start("reconcile/quantities", {}),
+        "reconcile": market.start("reconcile/quantities", {"channels": list(market.urls)}),
         "again": market.start("pull_channel/shopify", {"minutes": 0}),
         "publish": market.start("publish_availability/all-channels", {"minutes": 0}),
     }
