@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from expectations.parameters import ChannelSnapshot
-from expectations.rule import Action, Scope, Suite, has_schema, limit, make_rule
+from expectations.rule import Action, Scope, Suite, limit, make_rule, schema_rule
 from expectations.snapshot_frames import COUNTS, SNAPSHOT_COLUMNS
 from inventory.words import Severity
 
@@ -106,13 +106,7 @@ RULES = (
         "ExpectColumnValuesToBeBetween", lambda told: {"column": "_orders_age", "max_value": limit(told.orders_age)},
         columns=("pulled_at",), derive={"_orders_age": _orders_age}, action=Action.WARN, severity=Severity.WARNING,
     ),
-    _rule(
-        "SNP-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, SNAPSHOT_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*SNAPSHOT_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(SNAPSHOT_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "SNP-101", SNAPSHOT_COLUMNS, lambda: DERIVED),
     _rule(
         "SNP-102", "there is a channel to judge, and no more than anybody has",
         lambda frame, told: 1 <= len(frame) <= told.max_rows,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from expectations.count_frame import COUNT_COLUMNS
 from expectations.parameters import CountSheet
-from expectations.rule import Action, Scope, Suite, has_schema, limit, make_rule, seconds
+from expectations.rule import Action, Scope, Suite, limit, make_rule, schema_rule, seconds
 from expectations.seller_frames import Form
 from inventory.words import Severity
 
@@ -148,13 +148,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _rule(
-        "CNT-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, COUNT_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*COUNT_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(COUNT_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "CNT-101", COUNT_COLUMNS, lambda: DERIVED),
     _rule(
         "CNT-102", "the sheet is neither empty nor larger than any warehouse",
         lambda frame, told: 1 <= len(frame) <= told.max_rows,

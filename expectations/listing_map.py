@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from expectations.parameters import ListingMap
-from expectations.rule import Action, Scope, Suite, has_schema, make_rule
+from expectations.rule import Action, Scope, Suite, make_rule, schema_rule
 from expectations.seller_frames import MAPPING_COLUMNS
 
 NAME = "listing_map"
@@ -83,13 +83,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _rule(
-        "MAP-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, MAPPING_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*MAPPING_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(MAPPING_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "MAP-101", MAPPING_COLUMNS, lambda: DERIVED),
     _rule(
         "MAP-102", "the file is neither empty nor larger than any catalogue",
         lambda frame, told: 1 <= len(frame) <= told.max_rows,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from expectations.frames import LINE, ORDER_COLUMNS, REVERSAL
 from expectations.parameters import OrdersPulled
-from expectations.rule import Action, Scope, Suite, has_schema, limit, make_rule, seconds
+from expectations.rule import Action, Scope, Suite, limit, make_rule, schema_rule, seconds
 from inventory.words import Severity
 
 NAME = "orders_pulled"
@@ -180,13 +180,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _rule(
-        "ORD-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, ORDER_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*ORDER_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(ORDER_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "ORD-101", ORDER_COLUMNS, lambda: DERIVED),
     _rule(
         "ORD-102", "most rows are sound: when more fail than the limit, the channel or our reading of it has changed",
         lambda frame, told: bool(_failing(frame, told).mean() <= told.failing_share),

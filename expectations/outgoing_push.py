@@ -19,7 +19,7 @@ import pandas as pd
 
 from expectations.frames import PUSH_COLUMNS
 from expectations.parameters import NOTHING_SHOWN, ChannelCounts, OutgoingPush
-from expectations.rule import Action, Derived, Scope, Suite, has_schema, limit, make_rule, seconds
+from expectations.rule import Action, Derived, Scope, Suite, limit, make_rule, schema_rule, seconds
 from inventory.words import ChannelMode, Severity
 
 NAME = "outgoing_push"
@@ -224,13 +224,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _rule(
-        "PSH-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, PUSH_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*PUSH_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(PUSH_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "PSH-101", PUSH_COLUMNS, lambda: DERIVED),
     _rule(
         "PSH-102", "the batch is neither empty nor larger than any batch of ours",
         lambda frame, told: 1 <= len(frame) <= told.max_rows,

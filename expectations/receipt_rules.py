@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from expectations.goods_frames import RECEIPT_COLUMNS, Receipts
-from expectations.rule import Action, Scope, Suite, has_schema, make_rule
+from expectations.rule import Action, Scope, Suite, make_rule, schema_rule
 from expectations.seller_frames import Form
 
 NAME = "receipts"
@@ -111,13 +111,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _rule(
-        "RCP-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, RECEIPT_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*RECEIPT_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(RECEIPT_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "RCP-101", RECEIPT_COLUMNS, lambda: DERIVED),
     _rule(
         "RCP-102", "the receipt is neither empty nor larger than any delivery",
         lambda frame, told: 1 <= len(frame) <= told.max_rows,

@@ -1,7 +1,7 @@
 """What a rule and a suite are. The registry of all of them is `expectations.rules`."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -119,6 +119,22 @@ def has_schema(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> bool:
         and isinstance(frame.index, pd.RangeIndex)
         and frame.index.equals(pd.RangeIndex(len(frame)))
         and all(has_kind(frame[name], kind) for name, kind in columns.items())
+    )
+
+
+def schema_rule(suite: str, number: str, columns: Mapping[str, Kind], derived: Callable[[], Iterable[str]]) -> Rule:
+    """The rule of every suite whose failure means that the others judged something else. `derived`: the names of the
+    columns that its rules make, asked for when all rules are there."""
+    return make_rule(
+        suite,
+        number,
+        "the frame has exactly the columns and kinds that the rules judge",
+        lambda frame, told: has_schema(frame, columns),
+        "ExpectTableColumnsToMatchSet",
+        lambda told: {"column_set": [*columns, *derived()], "exact_match": True},
+        columns=tuple(columns),
+        action=Action.BLOCK,
+        scope=Scope.BATCH,
     )
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import pandas as pd
 
 from expectations.parameters import Parameters
-from expectations.rule import Action, Scope, Suite, has_schema, make_rule
+from expectations.rule import Action, Scope, Suite, make_rule, schema_rule
 from expectations.seller_frames import Form
 from expectations.shipment_frame import SHIPMENT_COLUMNS
 
@@ -128,13 +128,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _rule(
-        "SHP-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, SHIPMENT_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*SHIPMENT_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(SHIPMENT_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "SHP-101", SHIPMENT_COLUMNS, lambda: DERIVED),
     _rule(
         "SHP-102", "the table is neither empty nor larger than any day's shipments",
         lambda frame, told: 1 <= len(frame) <= told.max_rows,

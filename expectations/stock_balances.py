@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from expectations.parameters import StockBalances
-from expectations.rule import Action, Scope, Suite, has_schema, make_rule
+from expectations.rule import Action, Scope, Suite, make_rule, schema_rule
 from expectations.seller_frames import BALANCE_COLUMNS, Form
 from inventory.words import Severity
 
@@ -126,13 +126,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _rule(
-        "STK-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, BALANCE_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*BALANCE_COLUMNS, *DERIVED], "exact_match": True},
-        columns=tuple(BALANCE_COLUMNS), action=Action.BLOCK, scope=Scope.BATCH,
-    ),
+    schema_rule(NAME, "STK-101", BALANCE_COLUMNS, lambda: DERIVED),
     _rule(
         "STK-102", "the file is neither empty nor larger than any warehouse",
         lambda frame, told: 1 <= len(frame) <= told.max_rows,

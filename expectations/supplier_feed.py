@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from expectations.goods_frames import FEED_COLUMNS, SupplierFeeds
-from expectations.rule import Action, Scope, Suite, has_schema, limit, make_rule
+from expectations.rule import Action, Scope, Suite, limit, make_rule, schema_rule
 from expectations.seller_frames import Form
 from inventory.words import Severity
 
@@ -121,12 +121,7 @@ ROW_RULES = (
 )  # fmt: skip
 
 BATCH_RULES = (
-    _batch(
-        "SUP-101", "the frame has exactly the columns and kinds that the rules judge",
-        lambda frame, told: has_schema(frame, FEED_COLUMNS),
-        "ExpectTableColumnsToMatchSet",
-        lambda told: {"column_set": [*FEED_COLUMNS, *DERIVED], "exact_match": True}, columns=tuple(FEED_COLUMNS),
-    ),
+    schema_rule(NAME, "SUP-101", FEED_COLUMNS, lambda: DERIVED),
     _batch(
         "SUP-102", "the feed has about as many rows as the one before: half a file is no news of the other half",
         lambda frame, told: _lost(told.rows, told.previous_rows, told) <= 0,

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection, text
 
 from inventory.ageing import aged_units
-from inventory.catalogue import bundles, components_of, eligible_locations
+from inventory.catalogue import CONNECTED, bundles, components_of, eligible_locations
 from inventory.fallback_limits import limits_now, within_limits
 from inventory.guidance import Guidance, guided, safety_of
 from inventory.promotions import Guards, guards_for, withheld_for_promotions, within_guards
@@ -113,13 +113,8 @@ def connected_skus(connection: Connection, skus: Collection[str]) -> set[str]:
     """These SKUs and every SKU that shares a bundle with any of them, near or far."""
     rows = connection.execute(
         text(
-            """
-            WITH RECURSIVE connected (sku) AS (
-                SELECT sku FROM unnest(CAST(:skus AS text[])) AS wanted (sku)
-                UNION
-                SELECT CASE WHEN part.component_sku = connected.sku THEN part.bundle_sku ELSE part.component_sku END
-                FROM connected JOIN bundle_component part ON connected.sku IN (part.component_sku, part.bundle_sku)
-            )
+            CONNECTED  # noqa: S608 - a constant
+            + """
             SELECT sku FROM connected
             """
         ),

@@ -9,6 +9,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+CONNECTED = """
+WITH RECURSIVE connected (sku) AS (
+    SELECT sku FROM unnest(CAST(:skus AS text[])) AS wanted (sku)
+    UNION
+    SELECT CASE WHEN part.component_sku = connected.sku THEN part.bundle_sku ELSE part.component_sku END
+    FROM connected JOIN bundle_component part ON connected.sku IN (part.component_sku, part.bundle_sku)
+)
+"""
+"""The beginning of a statement: in `connected` are `:skus` and every SKU that shares a bundle with one, near or far."""
+
 Components = Mapping[str, int]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, text
 
+from inventory.catalogue import CONNECTED
 from inventory.demand_model import Knowledge, learn_up_to_now
 from inventory.order_history import DAY, OrderHistory, monday_before
 from inventory.unseen import Sizes
@@ -198,13 +199,8 @@ def demand_of(connection: Connection, skus: Collection[str]) -> dict[str, SkuDem
     """Of these SKUs, and of those that share a bundle with any of them, as far as they were ever sold."""
     rows = connection.execute(
         text(
-            """
-            WITH RECURSIVE connected (sku) AS (
-                SELECT sku FROM unnest(CAST(:skus AS text[])) AS wanted (sku)
-                UNION
-                SELECT CASE WHEN part.component_sku = connected.sku THEN part.bundle_sku ELSE part.component_sku END
-                FROM connected JOIN bundle_component part ON connected.sku IN (part.component_sku, part.bundle_sku)
-            )
+            CONNECTED  # noqa: S608 - a constant
+            + """
             SELECT learned_demand.* FROM learned_demand JOIN connected USING (sku)
             """
         ),
