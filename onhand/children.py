@@ -5,8 +5,10 @@ import importlib.util
 import json
 import os
 import secrets
+import shlex
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ WORKER = "onhand"
 _CLIENT = functools.partial(httpx.Client, trust_env=False, timeout=5.0)
 _DEPLOY_TIMEOUT = 180.0
 _DEPLOY_TRIES = 3
+_LONGEST_SOCKET_PATH = 100
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,32 @@ def worker(inherited: Mapping[str, str], logs: Path, api_url: str, limit: int) -
     )
 
 
+def warm_server(inherited: Mapping[str, str], logs: Path, path: Path) -> ManagedProcess:
+    return ManagedProcess(
+        "warm",
+        [sys.executable, "-m", "onhand.warm_server", str(path)],
+        # A forked process has one thread: those that a library would start by itself would be missing in it.
+        {"OPENBLAS_NUM_THREADS": "1", **inherited},
+        PROJECT_ROOT,
+        logs / "warm.log",
+        healthy=lambda: _takes(path),
+        timeout=120,
+    )
+
+
+def warm_socket(data_dir: Path) -> Path:
+    """In the data folder, or in a new folder of this account's where that path is too long for a socket."""
+    near = data_dir.expanduser().resolve() / "warm.sock"
+    if len(os.fsencode(near)) <= _LONGEST_SOCKET_PATH:
+        return near
+    return Path(tempfile.mkdtemp(prefix="onhand-", dir="/tmp")) / near.name
+
+
+def warm_command(path: Path) -> str:
+    """What the worker starts for a run, in place of `python -m prefect.engine`."""
+    return shlex.join([sys.executable, "-S", "-E", str(PROJECT_ROOT / "onhand" / "warm_start.py"), str(path)])
+
+
 def sandbox_shop(inherited: Mapping[str, str], logs: Path, shop: Shop) -> ManagedProcess:
     command = [sys.executable, "-m", "adapters.sandbox.server", shop.name]
     return ManagedProcess(
@@ -149,17 +178,28 @@ def service(inherited: Mapping[str, str], logs: Path, name: str, port: int) -> M
     )
 
 
-def ensure_pool(api_url: str) -> None:
+def ensure_pool(api_url: str, command: str | None = None) -> None:
     """Make the work pool if there is none, with Prefect's own template for processes.
 
-    By the API: `prefect work-pool create` would import Prefect for seconds, and fail if it exists.
+    With a `command` every run of the pool is started by it, in a pool that is there already too: the path of the
+    socket may be another than last time. By the API: `prefect work-pool create` would import Prefect for seconds,
+    and fail if the pool exists.
     """
+    template = _process_template()
+    if command is not None:
+        template["variables"]["properties"]["command"]["default"] = command
     with _CLIENT(timeout=30.0) as client:
-        if client.get(f"{api_url}/work_pools/{WORK_POOL}").status_code == httpx.codes.OK:
+        found = client.get(f"{api_url}/work_pools/{WORK_POOL}")
+        if found.status_code != httpx.codes.OK:
+            pool = {"name": WORK_POOL, "type": "process", "base_job_template": template}
+            answer = client.post(f"{api_url}/work_pools/", json=pool)
+            wanted = (httpx.codes.CREATED, httpx.codes.OK, httpx.codes.CONFLICT)
+        elif command is not None and found.json()["base_job_template"] != template:
+            answer = client.patch(f"{api_url}/work_pools/{WORK_POOL}", json={"base_job_template": template})
+            wanted = (httpx.codes.NO_CONTENT, httpx.codes.OK)
+        else:
             return
-        pool = {"name": WORK_POOL, "type": "process", "base_job_template": _process_template()}
-        answer = client.post(f"{api_url}/work_pools/", json=pool)
-        if answer.status_code not in (httpx.codes.CREATED, httpx.codes.OK, httpx.codes.CONFLICT):
+        if answer.status_code not in wanted:
             raise ProcessError(f"the work pool {WORK_POOL} cannot be made: {answer.status_code} {answer.text[:200]}")
 
 
@@ -223,6 +263,16 @@ def _worker_is_online(api_url: str) -> bool:
 def _listens(port: int) -> bool:
     try:
         socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _takes(path: Path) -> bool:
+    """Somebody listens at this unix socket."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(str(path))
     except OSError:
         return False
     return True

@@ -51,11 +51,21 @@ class PrefectApi:
         self._call("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}, "force": True})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """On SQLite a busy server answers 503 ("database is locked") and has done nothing: ask again."""
-        for attempt in range(ATTEMPTS):
-            response = self._client.request(method, path, json=body)
-            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(min(2.0, 0.2 * 2**attempt))
+        """Ask, and again when there is no answer.
+
+        On SQLite a busy server answers 503 ("database is locked") and has done nothing, or takes longer than any
+        time-out. Each call here says the same a second time: it reads, sets what it names, or carries an
+        idempotency key.
+        """
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                response = self._client.request(method, path, json=body)
+            except httpx.TransportError:
+                if not left:
+                    raise
+            else:
+                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or not left:
+                    break
+            time.sleep(min(2.0, 0.2 * 2 ** (ATTEMPTS - left)))
         response.raise_for_status()
         return response.json() if response.content else None

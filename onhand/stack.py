@@ -1,4 +1,6 @@
-"""The embedded stack: PostgreSQL, Prefect server, a worker and the sandbox shops, on loopback, supervised.
+"""The embedded stack: PostgreSQL, Prefect server, a worker, a warm server for its runs, and the sandbox shops.
+
+On loopback, supervised.
 
 Whatever can start at the same time does. A child that dies is started again, with growing pauses and
 not for ever. Everything ends in reverse order, flow runs included; what a killed supervisor leaves
@@ -86,6 +88,10 @@ class Stack:
         self.prefect_port = children.choose_port(self.settings.prefect_port, preferred=4200)
         self.api_url = self.settings.prefect_api_url or f"http://{children.HOST}:{self.prefect_port}/api"
         self.ui_url = self.api_url.removesuffix("/api")
+        # With a server of others' the pool may have other workers, to which a command of this machine says nothing.
+        self._warm_socket = (
+            children.warm_socket(self.data_dir) if worker and not self.settings.prefect_api_url else None
+        )
         self.shops = {name: Shop.on_free_port(name) for name in shops}
         self._ports = {name: children.choose_port(None) for name in services}
         self.environment = dict(environment or {})
@@ -139,6 +145,10 @@ class Stack:
         end(marked(str(self.data_dir)), grace=2.0)
         if self.postgres is not None:
             self.postgres.stop()
+        if self._warm_socket is not None:
+            self._warm_socket.unlink(missing_ok=True)
+            if self._warm_socket.parent != self.data_dir.expanduser().resolve():
+                self._warm_socket.parent.rmdir()
         self._state_file.unlink(missing_ok=True)
         self._lock_file.close()
         self._lock_file = None
@@ -197,7 +207,7 @@ class Stack:
                 # Both import Prefect for seconds, so they do it at the same time.
                 ours = [pool.submit(self._start_service, name) for name in self._ports]
                 if self._with_worker:
-                    ours.append(pool.submit(self._start_worker))
+                    ours += [pool.submit(self._start_worker), pool.submit(self._start_warm_server)]
                 if self._with_deploy:
                     self._deploy()
                 for future in ours:
@@ -228,13 +238,21 @@ class Stack:
         self._run(children.service(self._inherited(), self.logs, name, self._ports[name]))
         self._progress(f"the service {name} answers at {self.service_urls[name]}")
 
+    def _start_warm_server(self) -> None:
+        if self._warm_socket is not None:
+            self._run(children.warm_server(self._inherited(), self.logs, self._warm_socket))
+            self._progress("flow runs start warm")
+
+    def _ensure_pool(self) -> None:
+        children.ensure_pool(self.api_url, self._warm_socket and children.warm_command(self._warm_socket))
+
     def _start_worker(self) -> None:
-        children.ensure_pool(self.api_url)
+        self._ensure_pool()
         self._run(children.worker(self._inherited(), self.logs, self.api_url, self._worker_limit))
         self._progress("the worker is online")
 
     def _deploy(self) -> None:
-        children.ensure_pool(self.api_url)
+        self._ensure_pool()
         count = children.deploy_all(self._inherited(), self.logs, self._stopping)
         self._progress(f"{count} flows are deployed")
 

@@ -1,5 +1,6 @@
 """What the end-to-end tests share: a running stack with two imitated shops, seen from outside as a person sees it."""
 
+import itertools
 import json
 import os
 import time
@@ -109,14 +110,21 @@ class Market:
         return answer.json() if answer.content else None
 
     def try_prefect(self, method: str, path: str, body: object = None) -> httpx.Response:
-        """The answer; asked again while Prefect's SQLite is locked by another writer."""
+        """The answer; asked again while Prefect's SQLite is locked by another writer, or for a time-out by reading."""
         answers: list[httpx.Response] = []
+        tries = itertools.count(1)
 
         def is_answered() -> bool:
-            answers.append(httpx.request(method, f"{self.stack.api_url}{path}", json=body, timeout=60, trust_env=False))
-            return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+            try:
+                answer = httpx.request(method, f"{self.stack.api_url}{path}", json=body, timeout=60, trust_env=False)
+            except httpx.TransportError:
+                if next(tries) > 5:
+                    raise
+                return False
+            answers.append(answer)
+            return answer.status_code != httpx.codes.SERVICE_UNAVAILABLE
 
-        until(is_answered, 60, 0.3)
+        until(is_answered, 300, 0.3)
         return answers[-1]
 
     def start(self, name: str, parameters: Mapping[str, object], **more: object) -> str:

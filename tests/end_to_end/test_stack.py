@@ -56,7 +56,7 @@ def test_it_starts_heals_and_stops(folder: Path) -> None:
     lines: list[str] = []
     stack = Stack(Settings(data_dir=folder), shops=(), deploy=False, progress=lines.append)
     with stack:
-        assert set(stack.processes) == {"prefect-server", "worker"}
+        assert set(stack.processes) == {"prefect-server", "warm", "worker"}
         assert httpx.get(f"{stack.api_url}/health", timeout=60, trust_env=False).json() is True
         assert httpx.get(stack.ui_url, timeout=60, trust_env=False, follow_redirects=True).status_code == 200
         pool = httpx.get(f"{stack.api_url}/work_pools/onhand", timeout=60, trust_env=False).json()
@@ -68,7 +68,7 @@ def test_it_starts_heals_and_stops(folder: Path) -> None:
 
         with pytest.raises(StackError, match="runs already"):
             Stack(Settings(data_dir=folder), shops=(), deploy=False).start()
-        assert set(stack.processes) == {"prefect-server", "worker"}
+        assert set(stack.processes) == {"prefect-server", "warm", "worker"}
 
         killed = stack.processes["worker"]
         os.kill(killed, signal.SIGKILL)
