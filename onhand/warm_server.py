@@ -11,6 +11,9 @@ four-byte length and a JSON object {"environment", "folder", "arguments"}; then 
 The server sends one line: {"code": exit code, negative for a signal}. A client that goes away was killed, and so
 is its run.
 
+What has been imported is old when a source file changes (an upgrade under a running stack): such a run starts
+cold from the new files, until the server is started again.
+
 A unix platform is needed (fork, SCM_RIGHTS). Nothing may start threads or open connections before a fork:
 `preload` imports, and that is all.
 """
@@ -37,6 +40,7 @@ from typing import Any
 import numpy
 
 LIBRARIES = ("prefect.flow_engine", "prefect.runner.storage", "pandas", "sqlmodel", "psycopg", "great_expectations")
+PACKAGES = ("flows", "tasks", "inventory", "adapters", "expectations")
 _LENGTH = struct.Struct("!I")
 _MOST = 4_000_000
 """Bytes of a request: an environment."""
@@ -220,6 +224,11 @@ class WarmServer:
                 one.close()
 
 
+def newest_source(root: Path) -> float:
+    """When a source file that a run may import was last changed: seconds since 1970."""
+    return max(file.stat().st_mtime for package in PACKAGES for file in (root / package).rglob("*.py"))
+
+
 def take_over(request: Request) -> None:
     """Have the streams, the environment and the folder of the client, and random numbers of one's own."""
     for number, stream in enumerate(request.streams):
@@ -265,10 +274,15 @@ def _descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> Iterable[int]:
 
 
 def main(arguments: list[str]) -> None:
-    modules = preload(Path(__file__).resolve().parents[1] / "flows")
+    root = Path(__file__).resolve().parents[1]
+    read = newest_source(root)
+    modules = preload(root / "flows")
     print(f"{modules} modules are imported; runs start by fork from here", flush=True)
     if request := WarmServer(Path(arguments[0])).serve():
         take_over(request)
+        if newest_source(root) > read:
+            print("source files have changed since the start: this run starts cold", file=sys.stderr, flush=True)
+            os.execv(sys.executable, [sys.executable, "-m", "prefect.engine", *request.arguments])  # noqa: S606
         run_engine(request)
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from onhand.warm_server import PACKAGES, newest_source
+
 ROOT = Path(__file__).resolve().parents[2]
 START = ROOT / "onhand" / "warm_start.py"
 
@@ -198,3 +200,13 @@ def test_a_path_too_long_for_a_socket_is_replaced(tmp_path: Path) -> None:
     assert len(os.fsencode(path)) < 100
     assert path.parent.stat().st_mode & 0o777 == 0o700
     path.parent.rmdir()
+
+
+def test_a_run_after_an_upgrade_starts_from_the_new_files(tmp_path: Path) -> None:
+    """A flow file of today with the tasks of yesterday in memory would be neither."""
+    for package in PACKAGES:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "one.py").touch()
+    before = newest_source(tmp_path)
+    os.utime(tmp_path / "tasks" / "one.py", (before + 5, before + 5))
+    assert newest_source(tmp_path) == before + 5

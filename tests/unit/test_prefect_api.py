@@ -73,3 +73,10 @@ def test_it_gives_up_in_the_end_and_does_not_ask_twice_what_was_refused(pauses: 
             api.state("1")
         assert len(asked) == 1
     assert max(pauses) == 2.0
+
+
+def test_a_database_that_stays_locked_is_an_error_in_the_end(pauses: list[float]) -> None:
+    api, asked = api_that(lambda number: httpx.Response(503))
+    with patch.object(prefect_api.time, "sleep", pauses.append), pytest.raises(httpx.HTTPStatusError):
+        api.deployments()
+    assert len(asked) == ATTEMPTS
