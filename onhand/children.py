@@ -28,6 +28,12 @@ _CLIENT = functools.partial(httpx.Client, trust_env=False, timeout=5.0)
 _DEPLOY_TIMEOUT = 180.0
 _DEPLOY_TRIES = 3
 _LONGEST_SOCKET_PATH = 100
+_DAYS = 86_400
+_RETENTION = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * _DAYS),
+}
+"""What happened to an order is in the ledger for good; Prefect by default keeps runs for ever, and events for a week."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ def prefect_server(inherited: Mapping[str, str], logs: Path, port: int, data_dir
             **inherited,
             "PREFECT_LOGGING_LEVEL": "WARNING",
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            **_RETENTION,
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         },
         PROJECT_ROOT,
