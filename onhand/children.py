@@ -33,7 +33,7 @@ _RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * _DAYS),
 }
-"""What happened to an order is in the ledger for good; Prefect by default keeps runs for ever, and events for a week."""
+"""What happened to an order is in the ledger for good; Prefect by default keeps runs for ever, events a week."""
 
 
 @dataclass(frozen=True)

@@ -19,27 +19,43 @@ A unix platform is needed (fork, SCM_RIGHTS). Nothing may start threads or open 
 """
 
 import array
+import atexit
 import gc
 import importlib
 import json
 import os
 import random
+import re
 import runpy
 import selectors
 import signal
 import socket
 import struct
 import sys
+import threading
+import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy
 
-LIBRARIES = ("prefect.flow_engine", "prefect.runner.storage", "pandas", "sqlmodel", "psycopg", "great_expectations")
+LIBRARIES = (
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.runner.storage",
+    "prefect.deployments.steps",
+    "prefect.utilities.visualization",
+    "anyio._backends._asyncio",
+    "pandas",
+    "sqlmodel",
+    "psycopg",
+    "great_expectations",
+)
+"""What every run would import before its first line, by a look at `sys.modules` at its end."""
 PACKAGES = ("flows", "tasks", "inventory", "adapters", "expectations")
 _LENGTH = struct.Struct("!I")
 _MOST = 4_000_000
@@ -105,8 +121,10 @@ class _Client:
 class WarmServer:
     """The loop of the parent: one thread, no wait that blocks."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, prepare: Callable[[Request], None] = lambda request: None) -> None:
+        """`prepare` is called before each fork."""
         self._path = path
+        self._prepare = prepare
         self._selector = selectors.DefaultSelector()
         self._runs: dict[int, _Client] = {}
         self._ended = False
@@ -188,6 +206,7 @@ class WarmServer:
         return None
 
     def _fork(self, client: _Client, request: Request) -> Request | None:
+        self._prepare(request)
         pid = os.fork()
         if pid == 0:
             return request
@@ -241,11 +260,28 @@ def take_over(request: Request) -> None:
     numpy.random.seed()
 
 
+class PrefectSettings:
+    """Reads Prefect's settings anew (a tenth of a second) when a run comes with others, not once a run."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, str] = {}
+
+    def __call__(self, request: Request) -> None:
+        # With two underscores they are of one run, and no settings.
+        given = {key: value for key, value in request.environment.items() if re.match("PREFECT_(?!_)", key)}
+        if given == self._read:
+            return
+        from prefect.context import refresh_global_settings_context
+
+        for key in self._read.keys() - given.keys():
+            os.environ.pop(key, None)
+        os.environ.update(given)
+        refresh_global_settings_context()
+        self._read = given
+
+
 def run_engine(request: Request) -> None:
     """Be `python -m prefect.engine`; ends as that ends."""
-    from prefect.context import refresh_global_settings_context
-
-    refresh_global_settings_context()
     sys.argv = ["prefect.engine", *request.arguments]
     with warnings.catch_warnings():
         # It is imported already, and is to be run.
@@ -273,17 +309,38 @@ def _descriptors(ancillary: Iterable[tuple[int, int, bytes]]) -> Iterable[int]:
             yield from found
 
 
+def to_the_end(work: Callable[[], None]) -> NoReturn:
+    """Do the work and exit as Python does, threads joined and exit functions called, but without taking apart what is
+    in memory: that would touch, and so copy, every page which is shared with the parent."""
+    code = 0
+    try:
+        work()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code & 0xFF)
+
+
 def main(arguments: list[str]) -> None:
     root = Path(__file__).resolve().parents[1]
     read = newest_source(root)
     modules = preload(root / "flows")
     print(f"{modules} modules are imported; runs start by fork from here", flush=True)
-    if request := WarmServer(Path(arguments[0])).serve():
+    if request := WarmServer(Path(arguments[0]), PrefectSettings()).serve():
         take_over(request)
         if newest_source(root) > read:
             print("source files have changed since the start: this run starts cold", file=sys.stderr, flush=True)
             os.execv(sys.executable, [sys.executable, "-m", "prefect.engine", *request.arguments])  # noqa: S606
-        run_engine(request)
+        to_the_end(lambda: run_engine(request))
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ START = ROOT / "onhand" / "warm_start.py"
 SERVER = """
 import sys
 from pathlib import Path
-from onhand.warm_server import WarmServer, take_over
+from onhand.warm_server import WarmServer, take_over, to_the_end
 if request := WarmServer(Path(sys.argv[1])).serve():
     take_over(request)
-    exec(request.arguments[0])
+    to_the_end(lambda: exec(request.arguments[0], {}))
 """
 SLEEP = "import sys, time; print('begun', flush=True); time.sleep(600)"
 
@@ -107,6 +107,30 @@ def test_what_one_run_does_to_itself_no_other_sees(warm: Warm) -> None:
     *second, drawn = warm.run(look).communicate(timeout=120)[0].split()
     assert second == ["False", "False", str(warm.path.parent)]
     assert drawn != first.strip()
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "complained", "expected"),
+    [
+        ("import atexit; atexit.register(print, 'at exit')", "at exit", "", 0),
+        (
+            "import threading, time; threading.Thread(target=lambda: (time.sleep(0.2), print('thread'))).start()",
+            "thread",
+            "",
+            0,
+        ),
+        ("from concurrent.futures import ThreadPoolExecutor as P; print(P().submit(sum, [1, 2]).result())", "3", "", 0),
+        ("raise SystemExit", "", "", 0),
+        ("raise SystemExit('no stock')", "", "no stock", 1),
+        ("raise ValueError('a bug')", "", "ValueError: a bug", 1),
+        ("import sys; sys.stdout.write('no line end')", "no line end", "", 0),
+    ],
+)
+def test_it_ends_as_python_ends(warm: Warm, code: str, said: str, complained: str, expected: int) -> None:
+    run = warm.run(code)
+    out, err = run.communicate(timeout=120)
+    assert (out.strip(), run.returncode) == (said, expected)
+    assert complained in err and bool(complained) == bool(err)
 
 
 def test_many_at_once_each_end_for_themselves(warm: Warm) -> None:
