@@ -28,6 +28,8 @@ FREE = 0.05
 """Of epsilon: a chance that is not worth weighing."""
 USUAL_DAYS = 3.0
 """Days for which the stock has to last when nobody knows when new stock comes."""
+ENOUGH = 0.01
+"""The chance that all together want more in an outage than there is: then nothing has to be divided before it."""
 SOONEST = 0.05
 """Days: new stock that is as good as here may be late."""
 _LONG = 30
@@ -36,11 +38,10 @@ _LONG = 30
 
 def kept_for_dark(epsilon: float, offers: Sequence["Offer"], restock: float, leaving_out: int = -1) -> int:
     """The fence: what the unreachable listings may plausibly sell, never more than they can."""
-    rate = sum(one.rate for one in offers)
     kept = 0
     for place, one in enumerate(offers):
         if not one.reachable and not one.asks_first and place != leaving_out:
-            kept += _fence(epsilon, one, rate, restock)
+            kept += _fence(epsilon, one, sum([other.rate for other in offers]), restock)
     return kept
 
 
@@ -76,7 +77,7 @@ def counted(epsilon: float, which: int, offers: Sequence["Offer"], restock: floa
 
 def restless(epsilon: float, sellable: int, offers: Sequence["Offer"]) -> bool:
     """Scarce enough that the numbers depend on the hour of the day."""
-    lines = sum(one.busiest_lines for one in offers if one.reachable)
+    lines = sum([one.busiest_lines for one in offers if one.reachable])
     first = _known(offers[0])
     return sellable <= quantile(lines, first.shape, first.sizes, epsilon)
 
@@ -100,7 +101,7 @@ def entitled(epsilon: float, sellable: int, offers: Sequence["Offer"], restock: 
     numbers = _mirrored(FREE * epsilon, left, offers, places)
     if min(numbers) >= usual:
         _put(shown, places, numbers)
-        return shown
+        return _prepared(left, offers, places, shown)
     best = float("-inf")
     restock = max(restock, SOONEST)
     for chosen, numbers, risk in _ways(epsilon, left, offers, places):
@@ -109,7 +110,41 @@ def entitled(epsilon: float, sellable: int, offers: Sequence["Offer"], restock: 
             best = value
             _put(shown, places, [])
             _put(shown, chosen, numbers)
+    return _prepared(left, offers, places, shown)
+
+
+def _prepared(left: int, offers: Sequence["Offer"], places: Sequence[int], shown: list[int]) -> list[int]:
+    """Who is about to go dark keeps what it is likelier to sell meanwhile than the others; the rest is theirs."""
+    for place in places:
+        leaving, own = offers[place].leaving, offers[place].rate
+        if leaving is not None and not offers[place].asks_first:
+            others = sum(offers[other].rate for other in places if other != place)
+            shown[place] = min(shown[place], _parting(left, leaving, leaving.lines * others / own if own else 0.0))
     return shown
+
+
+def _parting(left: int, leaving: Unseen, others: float) -> int:
+    """The most units of which each is wanted there more likely than by the others, who expect so many lines."""
+    sizes, shape = leaving.sizes, leaving.shape
+    if not others or left > quantile(leaving.lines + others, shape, sizes, ENOUGH):
+        return left
+    low, high = 0, left
+    while low < high:
+        unit = (low + high + 1) // 2
+        here = _at_least(leaving.lines, shape, unit / sizes.mean)
+        there = _at_least(others, shape, (left - unit + 1) / sizes.mean)
+        low, high = (unit, high) if here >= there else (low, unit - 1)
+    return low
+
+
+def _at_least(expected: float, shape: float, lines: float) -> float:
+    """The chance of so many lines, when the rate is known with this shape (negative binomial)."""
+    term = below = exp(-shape * log1p(expected / shape))
+    more = expected / (expected + shape)
+    for n in range(1, max(1, round(lines))):
+        term *= more * (shape + n - 1) / n
+        below += term
+    return 1 - below
 
 
 def _ways(
@@ -119,19 +154,25 @@ def _ways(
     for many in range(len(places), 0, -1):
         chosen = places[:many]
         yield chosen, [left] * many, _chance(offers, chosen)
-        yield chosen, _mirrored(FREE * epsilon, left, offers, chosen), 0.0
+        if left > 1:
+            yield chosen, _mirrored(FREE * epsilon, left, offers, chosen), 0.0
+    if left == 1:
+        return
     rates, exposures = [offers[place].rate for place in places], [offers[place].exposure for place in places]
     yield places, divide(left, rates, exposures), 0.0
 
 
 def _chance(offers: Sequence["Offer"], chosen: Sequence[int]) -> float:
-    """That, when one of these has sold all, another sells something before it is lowered."""
+    """That, when one of these has sold all, another sells something before it is lowered.
+
+    The sale itself says that the rate is rather high: of a gamma distribution it leaves one whose shape is larger by 1.
+    """
     unseen = [_known(offers[place]) for place in chosen]
     lines, rate = sum(one.lines for one in unseen), sum(offers[place].rate for place in chosen) or 1.0
     found = 0.0
     for place, one in zip(chosen, unseen, strict=True):
         others = lines if offers[place].puts_back else lines - one.lines
-        found += offers[place].rate / rate * -expm1(-one.shape * log1p(others / one.shape))
+        found += offers[place].rate / rate * -expm1(-(one.shape + 1) * log1p(others / one.shape))
     return found
 
 
@@ -178,7 +219,7 @@ def _poisson_below(expected: float, count: int) -> float:
 
 def _mirrored(epsilon: float, left: int, offers: Sequence["Offer"], chosen: Sequence[int]) -> list[int]:
     unseen = [_known(offers[place]) for place in chosen]
-    lines, shape, sizes = sum(one.lines for one in unseen), min(one.shape for one in unseen), unseen[0].sizes
+    lines, shape, sizes = sum([one.lines for one in unseen]), min([one.shape for one in unseen]), unseen[0].sizes
     own = [0.0 if offers[place].puts_back else one.lines for place, one in zip(chosen, unseen, strict=True)]
     return [max(0, left - quantile(lines - mine, shape, sizes, epsilon)) for mine in own]
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from inventory.foreseen import GRACE as GRACE_AFTER
+from inventory.foreseen import LEAD
 from inventory.incidents import resolve_incidents
 from inventory.outage_pattern import FIRST_EXPECTED, REMEMBERED
 from inventory.outbox import mark_dirty
@@ -19,6 +21,9 @@ MISSED = 2.0
 """Intervals without a pull,"""
 GRACE = 30.0
 """and so many seconds: then the channel is dark."""
+
+SUPPOSED_LAG = 60.0
+"""Seconds, of a channel of which nothing is known."""
 
 STALE = {"missed": MISSED, "grace": GRACE}
 """Values of the condition in SQL. A channel that was pulled only once has no interval yet, and is never stale."""
@@ -56,8 +61,27 @@ _STEPS = text(
 
 _LIFT = text(
     """
-    UPDATE channel_outage SET ended_at = :pull_started
+    UPDATE channel_outage AS outage
+    SET ended_at = :pull_started,
+        mark_at = began_at + interval '7 days' - make_interval(secs => :lead + 2 * coalesce(
+            (SELECT seconds FROM channel_lag WHERE channel_lag.channel = outage.channel), :supposed))
     WHERE channel = :channel AND ended_at IS NULL AND began_at < :pull_started RETURNING id
+    """
+)
+
+
+_WEEK_LATER = text(
+    """
+    -- A week after an outage began: once shortly before that hour, and once when it is past.
+    WITH due AS MATERIALIZED (
+        SELECT id FROM channel_outage WHERE ended_at IS NOT NULL AND mark_at <= :now
+          AND began_at > :now - interval '8 days' FOR UPDATE SKIP LOCKED
+    )
+    UPDATE channel_outage AS outage
+    SET mark_at = CASE WHEN :now < began_at + interval '7 days' + make_interval(secs => :grace)
+                       THEN began_at + interval '7 days' + make_interval(secs => :grace)
+                       ELSE began_at + interval '100 years' END
+    FROM due WHERE outage.id = due.id RETURNING outage.channel
     """
 )
 
@@ -82,10 +106,20 @@ def steps(connection: Connection, *, now: datetime) -> tuple[list[str], list[str
     return sorted(row.channel for row in rows if row.first), sorted(row.channel for row in rows if not row.first)
 
 
+def week_later(connection: Connection, *, now: datetime) -> list[str]:
+    """Channels of which an outage that comes every week may begin now, or is not waited for any longer: what they list
+    is marked to be computed anew. Whether one is foreseen, `inventory.foreseen` judges then."""
+    found = sorted(set(connection.execute(_WEEK_LATER, {"now": now, "grace": GRACE_AFTER / 1000}).scalars()))
+    if found:
+        mark_channels(connection, found, now=now)
+    return found
+
+
 def lift(connection: Connection, channel: str, *, pull_started: datetime, now: datetime) -> bool:
     """A complete pull that started then is applied: if the channel was dark, it may be written to again, and all that
     it lists is computed anew."""
-    if not connection.execute(_LIFT, {"channel": channel, "pull_started": pull_started}).all():
+    values = {"channel": channel, "pull_started": pull_started, "lead": LEAD / 1000, "supposed": SUPPOSED_LAG}
+    if not connection.execute(_LIFT, values).all():
         return False
     mark_channels(connection, [channel], now=now)
     resolve_incidents(connection, IncidentKind.CHANNEL_DARK, [channel], now=now)

@@ -10,13 +10,17 @@ Learnt anew each day for the first `DAILY` days of a history, then every Monday.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.order_history import DAY, OrderHistory
+from inventory.order_history import DAY, WEEK, OrderHistory
 from inventory.unseen import LONGEST, SINGLE, Sizes
+
+HOUR = DAY // 24
 
 HALF_LIFE = 24
 """Trading days: four weeks of six."""
@@ -55,27 +59,31 @@ class Knowledge:
     """Strength of each weekday, Monday first; 1 is average."""
     hours: tuple[float, ...]
     """Share of a day's lines in each hour."""
+    paces: tuple[float, ...] = field(init=False, repr=False)
+    """Days' worth of demand in each hour of the week,"""
+    passed: tuple[float, ...] = field(init=False, repr=False)
+    """and from its beginning up to each; the last is the whole week."""
+
+    def __post_init__(self) -> None:
+        paces = tuple(strength * share for strength in self.weekday for share in self.hours)
+        object.__setattr__(self, "paces", paces)
+        object.__setattr__(self, "passed", tuple(accumulate(paces, initial=0.0)))
 
     def busiest_between(self, start: int, end: int) -> float:
         """Days' worth of demand in a span of this length, at the pace of the busier of the hours that it touches."""
-        if end - start > DAY // 24:
+        if end - start > HOUR:
             return self.days_between(start, end)
-        hours = (
-            {start * 24 // DAY, (start + DAY // 24) * 24 // DAY}
-            if end // (DAY // 24) != start // (DAY // 24)
-            else {start * 24 // DAY}
-        )
-        return max(self._pace(hour) for hour in hours) * (end - start) * 24 / DAY
+        pace, first = self.paces[start // HOUR % 168], start // HOUR
+        if end // HOUR != first:
+            pace = max(pace, self.paces[(first + 1) % 168])
+        return pace * (end - start) / HOUR
 
     def next_pace(self, hour: int) -> int:
         """The next hour (counted from a Monday) that is clearly busier or quieter than this one."""
-        now, later = self._pace(hour), hour + 1
-        while later < hour + 24 and now / OTHER_PACE < self._pace(later) < now * OTHER_PACE:
+        now, later = self.paces[hour % 168], hour + 1
+        while later < hour + 24 and now / OTHER_PACE < self.paces[later % 168] < now * OTHER_PACE:
             later += 1
         return later
-
-    def _pace(self, hour: int) -> float:
-        return self.weekday[hour // 24 % 7] * self.hours[hour % 24]
 
     def busiest(self, span: int) -> float:
         """The most days' worth of demand that a span of this length can have."""
@@ -85,14 +93,20 @@ class Knowledge:
 
     def days_between(self, start: int, end: int) -> float:
         """Average trading days' worth of demand from `start` to `end` (milliseconds since a Monday)."""
-        return self._until(end) - self._until(start)
+        return self.days_until(end) - self.days_until(start)
 
-    def _until(self, moment: int) -> float:
-        day, inside = divmod(moment, DAY)
-        weeks, weekday = divmod(day, 7)
-        hour, rest = divmod(inside * 24, DAY)
-        today = sum(self.hours[:hour]) + self.hours[hour] * rest / DAY
-        return weeks * sum(self.weekday) + sum(self.weekday[:weekday]) + self.weekday[weekday] * today
+    def days_until(self, moment: int) -> float:
+        weeks, inside = divmod(moment, WEEK)
+        hour, rest = divmod(inside, HOUR)
+        return weeks * self.passed[-1] + self.passed[hour] + self.paces[hour] * rest / HOUR
+
+
+Number = TypeVar("Number", float, NDArray[Any])
+
+
+def revised(shape: Number, expected: Number, seen: Number) -> tuple[Number, Number]:
+    """(factor of the rate, its new shape) after `seen` order lines where `expected` were: Bayes' rule for a gamma."""
+    return (shape + seen) / (shape + expected), shape + seen
 
 
 def learn(

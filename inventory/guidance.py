@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from inventory.darkness import STALE, Outage
-from inventory.learned import SUPPOSED_LAG, MarketFacts, SkuDemand, demand_of, facts_from, moment_of
+from inventory.darkness import STALE, SUPPOSED_LAG, Outage
+from inventory.foreseen import Foreseen, foresee
+from inventory.learned import MarketFacts, SkuDemand, demand_of, facts_from, moment_at, moment_of
 from inventory.order_history import DAY
 from inventory.policy_file import STRICT_FOR_ALL, PolicyFile, Terms, parse_policy_file
 from inventory.positions import POLICY_VERSION, Demand, Position
@@ -44,6 +45,8 @@ class Guidance:
     """Channels that were noticed to be dark, or were not read to the end since."""
     unread: frozenset[str] = frozenset()
     """Channels that were not read for too long; those of `dark`, and those that nobody has noticed yet."""
+    outages: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    """Those of each channel that ended in the last four weeks: (start, end) as seconds of the epoch, by start."""
     demand: Mapping[str, SkuDemand] = field(default_factory=dict)
     pool: Mapping[str, tuple[int | None, int]] = field(default_factory=dict)
     """{SKU: (pieces, safety)}: what is noted to be kept from those who ask first (`inventory.pool`)"""
@@ -91,7 +94,21 @@ class Guidance:
         # Who asks first is known at once; only the lowering of the others takes its time.
         part = 0.5 if asks_first else 1.0
         now = facts.calendar.busiest_between(moment, moment + max(1, span))
-        return Demand(rate, rate * usual * part, Unseen(rate * now * part, known.shape, sizes), lag)
+        leaving = None if asks_first else self._foreseen(channel, moment, span)
+        return Demand(
+            rate,
+            rate * usual * part,
+            Unseen(rate * now * part, known.shape, sizes),
+            lag,
+            Unseen(rate * facts.calendar.days_between(leaving.begin, leaving.end), known.shape, sizes)
+            if leaving is not None
+            else None,
+        )
+
+    def _foreseen(self, channel: str, moment: int, lag: int) -> Foreseen | None:
+        """The outage of the channel that is to be expected any moment now."""
+        earlier = [(0, moment_at(start), moment_at(end)) for start, end in self.outages.get(channel, ())]
+        return next((one for one in foresee(earlier, lag) if one.start <= moment < one.until), None)
 
     def _darkness(self, outage: Outage, moment: int, lag: int) -> tuple[int, int]:
         """From the last moment up to which its orders are known to the one when it is likely to be read again."""
@@ -148,6 +165,10 @@ _HEAD = text(
            CASE WHEN policy.version IS DISTINCT FROM :version THEN policy.content END AS content,
            (SELECT jsonb_object_agg(sku, jsonb_build_array(pieces, safety)) FROM pool_kept JOIN connected USING (sku))
                AS pool,
+           (SELECT jsonb_agg(jsonb_build_array(extract(epoch FROM past.began_at), extract(epoch FROM past.ended_at))
+                             ORDER BY past.began_at)
+            FROM channel_outage AS past
+            WHERE past.channel = channel.code AND past.ended_at > :now - interval '4 weeks') AS outages,
            learned.id AS learned, CASE WHEN learned.id IS DISTINCT FROM :learned THEN learned.facts END AS facts
     FROM channel
     LEFT JOIN channel_lag ON channel_lag.channel = channel.code
@@ -181,6 +202,7 @@ def read_guidance(
             for row in rows
             if row.began_at is not None
         }
+        found.outages = {row.code: [(start, end) for start, end in row.outages] for row in rows if row.outages}
         found.unread = frozenset(row.code for row in rows if row.stale or row.began_at is not None)
     if found.file.learns and found.remembered.facts is not None:
         found.demand = demand_of(connection, skus)

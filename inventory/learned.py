@@ -7,15 +7,17 @@ its own; sizes are pieces of it. What was not on sale is not seen: demand that f
 import json
 from array import array
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from inventory.catalogue import CONNECTED
-from inventory.demand_model import Knowledge, learn_up_to_now
+from inventory.darkness import SUPPOSED_LAG
+from inventory.demand_model import Knowledge, learn_up_to_now, revised
 from inventory.order_history import DAY, OrderHistory, monday_before
 from inventory.unseen import Sizes
 
@@ -24,8 +26,8 @@ WEEKS = 26
 LAG_WINDOW = timedelta(days=7)
 ENOUGH_ORDERS = 20
 """From so many on the lag of a channel is measured."""
-SUPPOSED_LAG = 60.0
-"""Seconds, of a channel of which nothing is known."""
+FIRST_MONDAY = 4 * 86_400
+"""Of the epoch, in its seconds."""
 KEPT = 200
 """Earlier results that are kept, for who asks what was known when."""
 _CHUNK = 5000
@@ -94,10 +96,11 @@ def measure_lags(connection: Connection, *, now: datetime) -> None:
 
 def learn_demand(connection: Connection, *, now: datetime, weeks: int = WEEKS) -> Learned:
     """Read the orders of the last weeks and store what they say. Without any, nothing is stored."""
-    history, channels = _history(connection, now, weeks)
+    history, channels, today = _history(connection, now, weeks)
     known = learn_up_to_now(history) if len(history.at) else None
     if known is None:
         return Learned(0, 0, 0)
+    known = _up_to(known, today, now)
     days = history.days - history.first_day
     connection.execute(
         text("INSERT INTO learned_market (learned_at, order_lines, days, facts) VALUES (:now, :lines, :days, :facts)"),
@@ -128,8 +131,20 @@ def learn_demand(connection: Connection, *, now: datetime, weeks: int = WEEKS) -
     return Learned(len(history.at), len(skus), days)
 
 
-def _history(connection: Connection, now: datetime, weeks: int) -> tuple[OrderHistory, list[str]]:
-    """The orders, and behind all SKUs one that was never sold: what is known of it is the prior."""
+def _up_to(known: Knowledge, today: NDArray[np.int64], now: datetime) -> Knowledge:
+    """With the lines of the day that is not over."""
+    if not today.any():
+        return known
+    moment = moment_of(now)
+    expected = known.rate.sum(axis=1) * known.days_between(moment - moment % DAY, moment)
+    # Nothing is new of a SKU that was never sold: it stays the prior.
+    expected[-1] = 0
+    factor, shape = revised(known.shape, expected, today)
+    return replace(known, rate=(known.rate * factor[:, None]).astype(np.float32), shape=shape.astype(np.float32))
+
+
+def _history(connection: Connection, now: datetime, weeks: int) -> tuple[OrderHistory, list[str], NDArray[np.int64]]:
+    """The orders; behind all SKUs one that was never sold: what is known of it is the prior; and lines of today."""
     origin = monday_before((now - timedelta(weeks=weeks)).astimezone(UTC)).replace(tzinfo=UTC)
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     numbers: dict[str, int] = {}
@@ -146,6 +161,7 @@ def _history(connection: Connection, now: datetime, weeks: int) -> tuple[OrderHi
     # Half a day is no day; but on the first one there is nothing else.
     whole = moments < (today - origin) // timedelta(milliseconds=1)
     kept = whole if whole.any() else np.ones_like(whole)
+    skus_of_today = np.array(sku, dtype=np.int64)[~kept]
     history = OrderHistory(
         origin.replace(tzinfo=None),
         (*places, ""),
@@ -155,7 +171,7 @@ def _history(connection: Connection, now: datetime, weeks: int) -> tuple[OrderHi
         np.array(channel, dtype=np.int16)[kept],
         np.array(units, dtype=np.int64)[kept],
     )
-    return history, list(numbers)
+    return history, list(numbers), np.bincount(skus_of_today, minlength=len(history.skus))
 
 
 def _rates(known: Knowledge, place: int, channels: list[str]) -> dict[str, float]:
@@ -211,7 +227,12 @@ def demand_of(connection: Connection, skus: Collection[str]) -> dict[str, SkuDem
 
 def moment_of(now: datetime) -> int:
     """Milliseconds since a Monday, as the calendar counts."""
-    return int((now - datetime(1970, 1, 5, tzinfo=UTC)).total_seconds() * 1000)
+    return moment_at(now.timestamp())
+
+
+def moment_at(epoch: float) -> int:
+    """The same of seconds since 1970."""
+    return int((epoch - FIRST_MONDAY) * 1000)
 
 
 def next_hour(now: datetime) -> datetime:

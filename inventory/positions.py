@@ -21,6 +21,8 @@ class Demand:
     unseen: Unseen
     lag: float
     """Seconds: the measured lag of its channel, or how long it will have been dark."""
+    leaving: Unseen | None = None
+    """In an outage of its channel that is foreseen to begin any moment."""
 
 
 @dataclass(frozen=True, slots=True)

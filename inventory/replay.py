@@ -10,6 +10,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from inventory.demand_model import Knowledge, learn
+from inventory.foreseen import foresee, moments
 from inventory.order_history import DAY, OrderHistory
 from inventory.outage_pattern import Pattern
 from inventory.policy import Bounded, Calibrated, Habit, Policy, Strict
@@ -117,11 +118,16 @@ def run(history: OrderHistory, plan: Plan, said: Progress = lambda what, share: 
     with _crew(stage, plan.processes if len(history.at) >= WORTH_PROCESSES else 1) as each:
         for pattern in plan.patterns:
             darknesses = pattern.darknesses(history.origin, history.days)
+            outages = [(one.channel, one.start, one.end) for one in darknesses]
             for lag in plan.lags:
                 for policy in plan.policies:
                     absolute = is_absolute(policy, plan.writes)
                     asks = [channel in plan.asks_first for channel in range(len(plan.shares))]
-                    setting = Setting(round(lag * 1000), plan.shares, asks, darknesses, absolute, plan.restock_known)
+                    foreseen = foresee(outages, round(lag * 1000))
+                    setting = Setting(
+                        round(lag * 1000), plan.shares, asks, darknesses, absolute, plan.restock_known, foreseen,
+                        moments(foreseen, outages),
+                    )  # fmt: skip
                     total, done = Tally(), 0
                     for tally in each([_Job(policy, setting, first, last) for first, last in ranges]):
                         total.add(tally)

@@ -3,11 +3,14 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from inventory.demand_model import Knowledge
+from inventory.demand_model import HOUR, Knowledge, revised
+from inventory.foreseen import Foreseen
 from inventory.order_history import DAY, WEEK
 from inventory.policy import USUAL_DAYS, Offer
 from inventory.replay_shelf import Darkness, Setting
-from inventory.unseen import Unseen
+from inventory.unseen import SINGLE, Unseen
+
+NEVER = 1 << 62
 
 
 class SkuDemand:
@@ -17,67 +20,116 @@ class SkuDemand:
         self.knowledge, self.sku, self.setting = knowledge, sku, setting
         self.from_days = [one.from_day for one in knowledge]
         self.known = -1
-        self.until = self.look = 0
+        self.learnt: list[float] = []
+        """The rates as they were learnt; `rates` are what the lines seen since make of them."""
+        self.learnt_shape, self.sizes = 1.0, SINGLE
+        self.seen = 0
+        """Lines since then."""
+        self.until = self.look = self.turns = 0
+        self.begun = self.busiest_days = 0.0
+        """In days of demand: when this was learnt, and the most that a lag can have."""
         self.usual: list[Unseen | None] = [None] * len(setting.shares)
         self.rates = [0.0] * len(setting.shares)
+        self.shape = 1.0
         self.busiest = [0.0] * len(setting.shares)
-        self.fences: dict[tuple[int, int, int, int], Unseen] = {}
+        self.fences: dict[tuple[int, int, int], float] = {}
+        self.next_foreseen = 0
 
     def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> float:
+        if not self.knowledge:
+            return USUAL_DAYS
         if moment >= self.until:
-            self._look_up(moment)
+            self._look_up(moment, noticed)
         for channel, offer in enumerate(offers):
             dark = noticed[channel]
             offer.rate, offer.busiest_lines = self.rates[channel], self.busiest[channel]
             offer.unseen = self.usual[channel] if dark is None or self.known < 0 else self._fence(moment, dark)
+        if self.setting.foreseen and self.known >= 0:
+            self._prepare(moment, offers, noticed)
         return self._until_restock(moment)
 
-    def _until_restock(self, moment: int) -> float:
-        if self.known < 0 or not self.setting.restock_known:
-            return USUAL_DAYS
-        monday = (moment // WEEK + 1) * WEEK
-        return self.knowledge[self.known].days_between(moment, monday)
+    def saw(self, lines: int) -> None:
+        if self.known >= 0:
+            self.seen += lines
+            self.until = 0
 
-    def first_known(self) -> int | None:
-        return self.from_days[0] * DAY if self.from_days else None
+    def looks(self) -> Sequence[int]:
+        if not self.from_days:
+            return ()
+        return [self.from_days[0] * DAY, *self.setting.prepared]
 
     def next_change(self) -> int:
         """The moment until which what was written about holds."""
         return self.look
 
-    def _look_up(self, moment: int) -> None:
-        self.known = bisect_right(self.from_days, moment // DAY) - 1
-        later = self.known + 1
-        self.until = self.from_days[later] * DAY if later < len(self.from_days) else 1 << 62
-        if self.known < 0:
-            self.look = self.until
-            return
+    def _until_restock(self, moment: int) -> float:
+        if self.known < 0 or not self.setting.restock_known:
+            return USUAL_DAYS
         known = self.knowledge[self.known]
-        shape, sizes = float(known.shape[self.sku]), known.sizes[known.size_class[self.sku]]
-        self.rates = [float(rate) for rate in known.rate[self.sku]]
-        hour = moment * 24 // DAY
-        self.look = min(self.until, known.next_pace(hour) * (DAY // 24))
-        self.until = min(self.until, (hour + 1) * (DAY // 24))
-        now, usual = known.busiest_between(moment, moment + self.setting.lag), known.busiest(self.setting.lag)
+        return (moment // WEEK + 1) * known.passed[-1] - known.days_until(moment)
+
+    def _look_up(self, moment: int, noticed: Sequence[Darkness | None]) -> None:
+        if moment >= self.turns:
+            self._turn(moment)
+        if self.known < 0:
+            self.look = self.until = self.turns
+            return
+        known, setting = self.knowledge[self.known], self.setting
+        hour = moment // HOUR
+        self.until = min(self.turns, (hour + 1) * HOUR)
+        self.look = min(self.turns, known.next_pace(hour) * HOUR)
+        passed = known.days_until(moment)
+        expected = sum(self.learnt) * (passed - self.begun)
+        for dark in noticed:
+            if dark is not None:
+                # What it has sold since is not known yet, neither that it was much nor that it was little.
+                since = max(known.days_until(dark.start), self.begun)
+                expected -= self.learnt[dark.channel] * (passed - since)
+        factor, self.shape = revised(self.learnt_shape, expected, self.seen)
+        self.rates = [rate * factor for rate in self.learnt]
+        now = known.busiest_between(moment, moment + setting.lag)
+        self.fences.clear()
         for channel, rate in enumerate(self.rates):
             # Who asks first is known at once; only our lowering of the others takes its time.
-            part = 0.5 if self.setting.asks_first[channel] else 1.0
-            self.usual[channel] = Unseen(rate * now * part, shape, sizes)
-            self.busiest[channel] = rate * usual * part
+            part = 0.5 if setting.asks_first[channel] else 1.0
+            self.usual[channel] = Unseen(rate * now * part, self.shape, self.sizes)
+            self.busiest[channel] = rate * self.busiest_days * part
+
+    def _turn(self, moment: int) -> None:
+        """Another week's knowledge."""
+        self.known = bisect_right(self.from_days, moment // DAY) - 1
+        later = self.known + 1
+        self.turns = self.from_days[later] * DAY if later < len(self.from_days) else NEVER
+        self.seen = 0
+        if self.known >= 0:
+            known = self.knowledge[self.known]
+            self.learnt, self.learnt_shape = known.rate[self.sku].tolist(), float(known.shape[self.sku])
+            self.sizes = known.sizes[known.size_class[self.sku]]
+            self.begun = known.days_until(known.from_day * DAY)
+            self.busiest_days = known.busiest(self.setting.lag)
 
     def _fence(self, moment: int, dark: Darkness) -> Unseen:
         """From the last moment up to which its orders are known to the one when it is likely to be read again."""
-        end = planned_end(dark, moment)
-        key = (self.known, dark.channel, dark.start, end)
-        if key not in self.fences:
-            known = self.knowledge[self.known]
-            days = known.days_between(dark.start - self.setting.lag // 2, end + self.setting.lag // 2)
-            self.fences[key] = Unseen(
-                self.rates[dark.channel] * days,
-                float(known.shape[self.sku]),
-                known.sizes[known.size_class[self.sku]],
-            )
-        return self.fences[key]
+        half = self.setting.lag // 2
+        return self._within(dark.channel, dark.start - half, planned_end(dark, moment) + half)
+
+    def _within(self, channel: int, start: int, end: int) -> Unseen:
+        if (channel, start, end) not in self.fences:
+            self.fences[channel, start, end] = self.knowledge[self.known].days_between(start, end)
+        return Unseen(self.rates[channel] * self.fences[channel, start, end], self.shape, self.sizes)
+
+    def _prepare(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> None:
+        foreseen = self.setting.foreseen
+        for offer in offers:
+            offer.leaving = None
+        while self.next_foreseen < len(foreseen) and foreseen[self.next_foreseen].until <= moment:
+            self.next_foreseen += 1
+        for place in range(self.next_foreseen, len(foreseen)):
+            one: Foreseen = foreseen[place]
+            if one.start > moment:
+                break
+            if moment < one.until and noticed[one.channel] is None and not self.setting.asks_first[one.channel]:
+                offers[one.channel].leaving = self._within(one.channel, one.begin, one.end)
 
 
 def planned_end(dark: Darkness, moment: int) -> int:

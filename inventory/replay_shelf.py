@@ -11,11 +11,12 @@ to the number, whatever was sold unseen; compare-and-set moves it by the differe
 number than expected is made again from the new one, and comes to the same).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
+from inventory.foreseen import Foreseen
 from inventory.policy import Offer, Policy
 
 DARKNESS, TOP_UP, LOOK, ARRIVAL, NEWS = range(5)
@@ -50,6 +51,11 @@ class Setting:
     absolute: bool
     restock_known: bool = True
     """The policy is told that stock is topped up on Mondays, as the ledger knows from what is inbound."""
+
+    foreseen: Sequence[Foreseen] = ()
+    """By start: outages that could be expected from earlier ones."""
+    prepared: Sequence[int] = ()
+    """When channels are prepared for those, and when nobody waits any longer for one that did not come."""
 
     def in_outage(self, moment: int) -> bool:
         return any(one.start <= moment < one.end for one in self.darknesses)
@@ -86,8 +92,11 @@ class Knowing(Protocol):
     def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> float:
         """Write what is known at this moment into the offers. Returns the days of demand until new stock comes."""
 
-    def first_known(self) -> int | None:
-        """The moment from which something is known at all."""
+    def looks(self) -> Iterable[int]:
+        """Moments at which the numbers are to be decided anew, whatever happens."""
+
+    def saw(self, lines: int) -> None:
+        """So many order lines of the SKU have become known."""
 
     def next_change(self) -> int:
         """The moment until which what was written last holds."""
@@ -112,7 +121,8 @@ class Shelf:
         """Units by which numbers that were lost on the way to a dark channel would have raised it."""
         self.dark: list[Darkness | None] = [None for _ in channels]
         self.noticed: list[Darkness | None] = [None for _ in channels]
-        self.backlog: list[int] = [0 for _ in channels]
+        self.backlog: list[list[int]] = [[] for _ in channels]
+        """Units of the orders that nobody has read yet."""
         self.offers = [
             Offer(share, 0, asks, puts_back=self.setting.absolute and not asks)
             for share, asks in zip(self.setting.shares, self.setting.asks_first, strict=True)
@@ -131,9 +141,8 @@ class Shelf:
         for one in self.setting.darknesses:
             for moment in (one.start, one.start + self.setting.lag // 2, one.end):
                 self._plan(moment, DARKNESS, one)
-        known = self.knowing.first_known()
-        if known is not None:
-            self._plan(known, LOOK, None)
+        for moment in self.knowing.looks():
+            self._plan(moment, LOOK, None)
         agenda = self.agenda
         half = self.setting.lag // 2
         asks = self.setting.asks_first
@@ -146,6 +155,7 @@ class Shelf:
                 continue
             if asks[channel]:
                 self.sellable -= taken
+                self.knowing.saw(1)
                 self._decide(moment)
             else:
                 self._plan(moment + half, NEWS, (channel, taken))
@@ -166,8 +176,9 @@ class Shelf:
         if kind == NEWS:
             channel, units = what
             if self.dark[channel] is not None:
-                self.backlog[channel] += units
+                self.backlog[channel].append(units)
                 return
+            self.knowing.saw(1)
             self._read(channel, units)
             self._decide(moment)
         elif kind == ARRIVAL:
@@ -198,8 +209,9 @@ class Shelf:
                 self.dark[channel] = self.noticed[channel] = None
                 self.offers[channel].reachable = True
                 self._give_up(channel, self.lost[channel])
-                self._read(channel, self.backlog[channel])
-                self.lost[channel] = self.backlog[channel] = 0
+                self.knowing.saw(len(self.backlog[channel]))
+                self._read(channel, sum(self.backlog[channel]))
+                self.lost[channel], self.backlog[channel] = 0, []
                 self.changed = True
             return
         self.dark[channel] = one
@@ -274,10 +286,11 @@ class Shelf:
         self.waiting = False
         writes: list[tuple[int, int]] = []
         # Judged before anything is raised: what one channel gets must not hang on its place in the list.
-        lowers = any(
-            number < sent and offer.reachable and not offer.asks_first
-            for number, sent, offer in zip(numbers, self.sent, offers, strict=True)
-        ) and policy.lowers(sellable, offers, numbers)
+        lowers: bool | None = None
+        for channel, number in enumerate(numbers):
+            if number < self.sent[channel] and offers[channel].reachable and not offers[channel].asks_first:
+                lowers = policy.lowers(sellable, offers, numbers)
+                break
         for channel, number in enumerate(numbers):
             offer, sent = offers[channel], self.sent[channel]
             if number == sent or not offer.reachable or offer.asks_first:

@@ -141,6 +141,8 @@ class Steering:
         if one.demand is not None and sizes is not None:
             offer.rate, offer.busiest_lines = one.demand.rate, one.demand.busiest_lines
             offer.unseen = Unseen(one.demand.unseen.lines, one.demand.unseen.shape, sizes)
+            if one.demand.leaving is not None:
+                offer.leaving = Unseen(one.demand.leaving.lines, one.demand.leaving.shape, sizes)
         return offer
 
 

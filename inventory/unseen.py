@@ -8,7 +8,7 @@ distribution (`Sizes`), so that a rare order of five hundred weighs as it does i
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import ceil, exp, expm1, floor, log, log1p
+from math import ceil, exp, expm1, floor, log1p, log2
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 LONGEST = 2047
 """Units up to which a distribution is told apart; what lies above counts as this many."""
+SHORT = 100
+"""Expected lines below which their chances are added up one by one."""
 _STEPS = 24
 """Expected lines are rounded up to a grid of this many steps a doubling, so that answers can be kept."""
 
@@ -68,14 +70,14 @@ class Unseen:
 
 def quantile(lines: float, shape: float, sizes: Sizes, epsilon: float) -> int:
     """The fewest units that are exceeded with a chance of at most `epsilon`. Rounds to the safe side."""
-    if lines <= 0:
+    if lines <= epsilon:
         return 0
     # P(no line at all): the common case of a short lag needs no distribution.
     if -expm1(-shape * log1p(lines / shape)) <= epsilon:
         return 0
-    step = ceil(log(lines) / log(2) * _STEPS)
+    step = ceil(log2(lines) * _STEPS)
     # The shape is rounded down in the same way: a rate that is known less well.
-    return _quantile(step, floor(log(max(shape, 0.05)) / log(2) * 4), sizes, epsilon)
+    return _quantile(step, floor(log2(max(shape, 0.05)) * 4), sizes, epsilon)
 
 
 def pooled(unseen: Sequence[Unseen], epsilon: float) -> int:
@@ -87,6 +89,8 @@ def pooled(unseen: Sequence[Unseen], epsilon: float) -> int:
 @lru_cache(maxsize=200_000)
 def _quantile(step: int, shape_step: int, sizes: Sizes, epsilon: float) -> int:
     lines, shape = 2 ** (step / _STEPS), 2 ** (shape_step / 4)
+    if len(sizes.share) == 2 and lines < SHORT:
+        return _quantile_of_lines(lines, shape, epsilon)
     room = 64.0
     while True:
         length = _length(lines, shape, sizes, room)
@@ -96,6 +100,17 @@ def _quantile(step: int, shape_step: int, sizes: Sizes, epsilon: float) -> int:
         if found < length // 2 or length >= 32 * LONGEST:
             return found
         room *= 4
+
+
+def _quantile_of_lines(lines: float, shape: float, epsilon: float) -> int:
+    """Each line is one unit: term by term."""
+    term = below = exp(-shape * log1p(lines / shape))
+    more, count = lines / (lines + shape), 0
+    while 1 - below > epsilon and count < LONGEST:
+        count += 1
+        term *= more * (shape + count - 1) / count
+        below += term
+    return count
 
 
 def _length(lines: float, shape: float, sizes: Sizes, room: float) -> int:

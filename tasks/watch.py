@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from adapters.database import in_transaction
 from adapters.wakeups import PUBLISH, wake
-from inventory.darkness import mark_channels, notice, steps
+from inventory.darkness import mark_channels, notice, steps, week_later
 from inventory.incidents import NewIncident, open_incidents
 from inventory.policy_file import parse_policy_file
 from inventory.policy_store import in_force, turned
@@ -31,6 +31,8 @@ class Watched:
     """Dark for longer than was expected: the others give up more."""
     turned: list[str] = field(default_factory=list)
     """Rules of the policy whose window began or ended."""
+    expected: list[str] = field(default_factory=list)
+    """Channels of which an outage that comes every week may begin now, or did not come."""
 
 
 def _incident(code: str) -> NewIncident:
@@ -39,12 +41,12 @@ def _incident(code: str) -> NewIncident:
 
 
 def watch(runtime: Runtime) -> Watched:
-    """Mark what is to be computed again. Costs three statements when nothing happened."""
+    """Mark what is to be computed again. Costs four statements when nothing happened."""
 
     def work(connection: Connection) -> Watched:
         now = runtime.now()
         notice(connection, now=now)
-        seen = Watched(*steps(connection, now=now), turned(connection, now=now))
+        seen = Watched(*steps(connection, now=now), turned(connection, now=now), week_later(connection, now=now))
         dark = sorted({*seen.went_dark, *seen.longer_dark})
         if dark:
             open_incidents(connection, [_incident(code) for code in dark], now=now)
@@ -58,6 +60,6 @@ def watch(runtime: Runtime) -> Watched:
     seen = in_transaction(runtime.engine, work)
     if seen.went_dark:
         log.warning("dark: %s; the others give up what their policies keep for that", ", ".join(seen.went_dark))
-    if seen.went_dark or seen.longer_dark or seen.turned:
+    if seen.went_dark or seen.longer_dark or seen.turned or seen.expected:
         wake(runtime.engine, PUBLISH)
     return seen

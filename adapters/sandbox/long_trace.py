@@ -7,6 +7,7 @@ another, and a heavy tail of order sizes.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ SITTING_GAP = 7 * 60_000
 """Mean milliseconds between the two: the same SKU meets itself within a minute twice as often as by the hour alone."""
 WANDERING = 0.28
 """Spread of the logarithm of a SKU's popularity about its own level, from week to week."""
+CLUSTERED: dict[str, Any] = {"sitting": (0.4, 0.6), "wandering": 0.4}
+"""Nearest to the recorded two years in how often a SKU meets itself on another channel within 1, 5, 15 and 60 minutes:
+recorded 0.58, 2.5, 6.0, 16.1 % of lines; with this 0.52, 2.4, 5.8, 15.3; without 0.45, 2.0, 5.0, 14.5."""
 FLATTER = 0.85
 """The popularity of two years is steeper than that of a week: much of it is how long a SKU is sold."""
 STAYING = 0.8
@@ -48,11 +52,13 @@ def long_trace(
     start: datetime = datetime(2029, 12, 3),  # noqa: DTZ001 - local clock time
     orders_a_day: float = 54.0,
     skus: int = CATALOGUE_SIZE,
+    sitting: tuple[float, float] = SITTING,
+    wandering: float = WANDERING,
 ) -> OrderHistory:
-    """One entry per order and SKU. The same arguments give the same history."""
+    """One entry per order and SKU. The same arguments give the same history. With `CLUSTERED` orders come closer."""
     rng = np.random.default_rng([seed, 7])
     origin = monday_before(start)
-    popularity = _popularity(rng, weeks, skus)
+    popularity = _popularity(rng, weeks, skus, wandering)
     parts: list[tuple[NDArray[np.int64], ...]] = []
     # A few customers buy often.
     regulars = rng.pareto(1.2, CUSTOMERS) + 0.1
@@ -66,7 +72,7 @@ def long_trace(
         number = max(1, int(rng.poisson(orders_a_day * season * rng.gamma(30, 1 / 30))))
         baskets = int(rng.poisson(BASKETS_A_DAY * orders_a_day / 54.0))
         sizes = np.concatenate([_sizes(rng, number), _baskets(rng, baskets)])
-        moment = day * DAY + np.concatenate([_moments(rng, number, SITTING[0]), _moments(rng, baskets, SITTING[1])])
+        moment = day * DAY + np.concatenate([_moments(rng, number, sitting[0]), _moments(rng, baskets, sitting[1])])
         customer = rng.choice(CUSTOMERS, size=number, p=regulars)
         nobody = rng.random(number) < 0.1
         channel = np.where(nobody, rng.integers(channels, size=number), home[customer])
@@ -91,15 +97,15 @@ def long_trace(
     )
 
 
-def _popularity(rng: np.random.Generator, weeks: int, skus: int) -> Floats:
+def _popularity(rng: np.random.Generator, weeks: int, skus: int, wandering: float) -> Floats:
     """(weeks, SKUs), each week sums to one."""
     level = rng.permutation(catalogue(skus).popularity) ** FLATTER
     born = np.where(rng.random(skus) < 0.55, -1.0, rng.uniform(-1, weeks, skus))
     lasting = rng.lognormal(np.log(80), 0.8, skus)
     found = np.empty((weeks, skus))
-    wander = rng.normal(0, WANDERING, skus)
+    wander = rng.normal(0, wandering, skus)
     for week in range(weeks):
-        wander = STAYING * wander + np.sqrt(1 - STAYING**2) * rng.normal(0, WANDERING, skus)
+        wander = STAYING * wander + np.sqrt(1 - STAYING**2) * rng.normal(0, wandering, skus)
         # Now and then something is offered cheaply, or somebody writes about it.
         pushed = np.where(rng.random(skus) < 0.01, rng.lognormal(1.0, 0.5, skus), 1.0)
         alive = (born <= week) & (week <= born + lasting)

@@ -169,6 +169,58 @@ def _goes_dark_and_comes_back(at: Bench, shown: dict[str, int]) -> None:
     assert at.one("SELECT count(*) FROM channel_outage WHERE ended_at IS NULL") == 0
 
 
+def test_an_outage_of_every_week_is_foreseen(engine: Engine) -> None:
+    at = bench(engine, {"A": 40, "B": 1}, shop=True, market=True, site=True)
+    sold_for_weeks(at)
+    learn(at.runtime)
+    in_force(at, CALIBRATED)
+    rest(at)
+    with at.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO channel_outage (channel, began_at, noticed_at, planned_seconds, mark_at, ended_at) "
+                "SELECT 'market', at, at, 60, at + interval '100 years', at + interval '23 hours' "
+                "FROM (SELECT CAST(:now AS timestamptz) - interval '7 days' AS at) AS before"
+            ),
+            {"now": at.clock()},
+        )
+
+    def look(*codes: str) -> list[str]:
+        for code in codes or at.channels:
+            pull(at.runtime, code)
+        expected = watch(at.runtime).expected
+        publish(at.runtime)
+        return expected
+
+    began = at.clock()
+    look()
+    # Long enough to have the hours of the early morning in it, at which all is sold here.
+    at.clock.forward(23 * 3600)
+    assert look("shop", "site") == []
+    assert ("channel_dark", "market") in at.incidents()
+    assert pull(at.runtime, "market").back
+    rest(at)
+    shown = at.channels["market"].shown["market-B"], at.channels["shop"].shown["shop-B"]
+    assert shown == (1, 1)
+
+    def forward_to(minutes: int) -> None:
+        at.clock.forward((began + timedelta(days=7, minutes=minutes) - at.clock()).total_seconds())
+
+    forward_to(-15)
+    assert look() == []
+    forward_to(-5)
+    assert "market" in look()
+    assert look() == [], "said once"
+    assert at.channels["market"].shown["market-B"] == 0, "the only one is left to those who stay"
+    assert at.channels["shop"].shown["shop-B"] == 1
+    assert at.channels["market"].shown["market-A"] > 30, "of plenty nothing is taken"
+    forward_to(25)
+    assert "market" in look(), "it did not come"
+    rest(at)
+    assert at.channels["market"].shown["market-B"] == 1
+    assert watch(at.runtime).expected == []
+
+
 def _is_told(at: Bench, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with at.engine.connect() as connection:
         [shop] = [one for one in explain(connection, "A", at.clock()).listings if one.channel == "shop"]

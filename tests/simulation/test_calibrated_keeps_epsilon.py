@@ -6,7 +6,6 @@ from math import exp, lgamma, log, log1p
 import pytest
 
 from adapters.sandbox.long_trace import long_trace
-from inventory.calibration import RUN_OUT
 from inventory.outage_pattern import parse_pattern
 from inventory.policy_text import parse_policies
 from inventory.replay import Plan, run
@@ -14,6 +13,7 @@ from inventory.replay_shelf import Tally
 
 SEEDS = 4
 """They run out some 5,000 times: enough to tell a chance of a fiftieth from one of a hundredth and a half."""
+TOGETHER = 1.5
 SEEDS_WITH_OUTAGES = 8
 WEEKS = 26
 THURSDAYS = "channel=2,weekday=thu,from=10:00,to=16:00"
@@ -62,8 +62,9 @@ def test_run_outs_oversell_no_more_often_than_promised(epsilon: float, lag: floa
     mirror, calibrated = added_up(f"mirror,calibrated:{epsilon}", lag, "none", SEEDS)
     assert calibrated.run_outs > 3_000
     assert tail(mirror.oversold_lines, mirror.run_outs, epsilon) < 0.001, "else there is nothing to keep"
-    # What docs/policies.md promises of a run-out. These orders come in sittings, which the model does not know.
-    assert upper(calibrated.oversold_lines, calibrated.run_outs) <= RUN_OUT * epsilon
+    # docs/policies.md promises RUN_OUT x epsilon of each run-out; a risk is taken only where it gains sales, so all
+    # together have less. These orders come in sittings, which the model does not know.
+    assert upper(calibrated.oversold_lines, calibrated.run_outs) <= TOGETHER * epsilon
 
 
 @pytest.mark.slow

@@ -21,8 +21,11 @@ class Nothing:
     def __call__(self, moment: int, offers: Sequence[Offer], noticed: Sequence[Darkness | None]) -> float:
         return 3.0
 
-    def first_known(self) -> int | None:
-        return None
+    def looks(self) -> Sequence[int]:
+        return ()
+
+    def saw(self, lines: int) -> None:
+        assert lines >= 0
 
     def next_change(self) -> int:
         return 1 << 62
