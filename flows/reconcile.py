@@ -8,18 +8,21 @@ from prefect import flow, get_run_logger, task
 from adapters.http import ChannelFault
 from adapters.settings import settings
 from flows.forms import Actor, Channels, csv_field, shown
+from inventory.listing_scopes import ALL, Range
 from inventory.reconciliation import Reconciliation
 from tasks.compare import Scope, compare_channel
 from tasks.compare_ledger import LedgerCompared, compare_ledger
 from tasks.compare_orders import OrdersCompared, compare_orders
 from tasks.compare_warehouse import WarehouseCompared, compare_warehouse
 from tasks.discrepancy_report import report_discrepancies
+from tasks.fan_out import run_pieces
 from tasks.policies import RETRIES
 from tasks.pull import pull
 from tasks.reconcile_report import Incomplete, Reconciled, moment, week
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
+from tasks.wide_reconciliation import end_blocks, joined, pieces
 
 Scoped = Annotated[
     Literal["full", "hot", "sample", "orders", "warehouse", "ledger", "everything"],
@@ -68,6 +71,20 @@ SoldLeft = Annotated[
         "once post_shipments or the channels' own orders tell it of each: then fewer is a difference",
     ),
 ]
+Runs = Annotated[
+    int,
+    shown(
+        "Runs side by side",
+        "1: one channel after the other, here. More: each channel, a large one in ranges of its listings, as a run of "
+        "its own on the work pool, so many at a time; this one joins what they tell. For quantities and orders",
+        ge=1,
+        le=64,
+    ),
+]
+FirstListing = Annotated[int, shown("From listing", "The ledger's number of a listing; 0: the first", ge=0, le=2**53)]
+LastListing = Annotated[int, shown("To listing", "The ledger's number of a listing; 0: the last", ge=0, le=2**53)]
+LONGEST_S = 6 * 3600.0
+"""A piece that takes longer is no look any more."""
 
 
 @task(task_run_name="pull-{channel}-before-comparing", **RETRIES)
@@ -77,9 +94,17 @@ def pull_first(channel: str) -> None:
 
 @task(task_run_name="compare-{channel}", **RETRIES)
 def compare_one(
-    channel: str, stale_after: float, heal: bool, skus: list[str], what: str, size: int, seed: int, approved_by: str
+    channel: str,
+    stale_after: float,
+    heal: bool,
+    skus: list[str],
+    what: str,
+    size: int,
+    seed: int,
+    approved_by: str,
+    within: tuple[int, int],
 ) -> Reconciliation:
-    scope = Scope(what, skus, seed or week(runtime().now()), size)
+    scope = Scope(what, skus, seed or week(runtime().now()), size, Range(within[0], within[1] or ALL.last))
     late = timedelta(minutes=stale_after)
     return compare_channel(runtime(), channel, stale_after=late, heal=heal, scope=scope, approved_by=approved_by)
 
@@ -111,6 +136,19 @@ def compare_itself(heal: bool) -> LedgerCompared:
     return compare_ledger(runtime(), heal=heal)
 
 
+def reconcile_wide(done: Reconciled, channels: list[str], runs: int, *, by_listings: bool) -> None:
+    """Divided into runs of this deployment. Raises Incomplete when a part failed; the others count."""
+    parts = pieces(runtime(), channels, runs, by_listings=by_listings)
+    ended = run_pieces(parts, at_once=runs, most_s=LONGEST_S)
+    end_blocks(runtime(), ended)
+    tables, faults = joined(ended)
+    done.discrepancies = report_discrepancies(runtime())
+    for key, rows, words in [*tables, *done.tables()]:
+        table(key, rows, words)
+    if faults:
+        raise Incomplete(faults)
+
+
 @flow(name="reconcile", flow_run_name=run_name("reconcile-{channels}"), log_prints=False)
 def reconcile(
     channels: Channels,
@@ -126,10 +164,16 @@ def reconcile(
     complete: Complete = False,
     sold_left: SoldLeft = True,
     approved_by: Actor = "",
+    runs: Runs = 1,
+    first_listing: FirstListing = 0,
+    last_listing: LastListing = 0,
 ) -> None:
     """Hold the ledger against what the channels show and say, against a warehouse, and against itself. What differs is
     classed and opened; what is safe is healed; what stays open grows more severe with age."""
     done = Reconciled(get_run_logger())
+    if runs > 1 and scope in ("full", "hot", "sample", "orders"):
+        reconcile_wide(done, channels, runs, by_listings=scope == "full" and not skus)
+        return
     for channel in channels if scope not in ("warehouse", "ledger") else ():
         try:
             pull_first(channel)
@@ -139,7 +183,10 @@ def reconcile(
         try:
             if scope != "orders":
                 listings = "full" if scope == "everything" else scope
-                done.quantities.append(compare_one(channel, stale_after, heal, skus, listings, size, seed, approved_by))
+                within = (first_listing, last_listing)
+                done.quantities.append(
+                    compare_one(channel, stale_after, heal, skus, listings, size, seed, approved_by, within)
+                )
             if scope in ("orders", "everything"):
                 done.orders.append(compare_its_orders(channel, days, heal))
         except ChannelFault as fault:

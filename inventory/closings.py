@@ -7,6 +7,8 @@ its orders are read, and the gate would take it for a wipe, rightly. So some wai
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from sqlalchemy import Connection, text
+
 from inventory.channels import ShownCounts
 from inventory.positions import Step
 
@@ -35,6 +37,18 @@ def in_waves(steps: Sequence[Step], shown: Mapping[str, ShownCounts]) -> tuple[l
             taken[channel] += 1
         now.append(step)
     return now, later
+
+
+def one_wave_at_a_time(connection: Connection, channels: Sequence[str]) -> None:
+    """Until the end of this transaction nobody else may choose a wave on these channels. Take it after all row locks of
+    balances, and in one call."""
+    connection.execute(
+        text(
+            "SELECT pg_advisory_xact_lock(hashtextextended('wave ' || code, 0)) "
+            "FROM (SELECT code FROM unnest(CAST(:codes AS text[])) AS given (code) ORDER BY code) AS ordered"
+        ),
+        {"codes": list(channels)},
+    )
 
 
 def _allowed(shown: ShownCounts | None) -> float:

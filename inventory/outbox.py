@@ -7,7 +7,7 @@ claimed stays, because its generation moved on.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
@@ -18,6 +18,21 @@ class Claim:
     sku: str
     generation: int
     dirty_at: datetime
+
+
+@dataclass(slots=True)
+class Part:
+    """Of all SKUs divided into `shards`, those that one publisher takes: the ones in `mine`, which whoever holds it may
+    change, and whatever nobody has taken for `patience`. SKUs that share a bundle are in one shard.
+
+    Who takes what is never what makes a number right (leases and row locks do), so it may change at any time.
+    """
+
+    shards: int
+    patience: timedelta
+    mine: frozenset[int] = field(default_factory=frozenset)
+    owner: str = ""
+    """Begins the names of its leases, see `free_leases_of_the_dead`."""
 
 
 _MARK = text(
@@ -42,6 +57,37 @@ _CLAIM = text(
     UPDATE outbox SET lease_until = :until, lease_owner = :owner, eager = false
     FROM picked WHERE outbox.sku = picked.sku
     RETURNING outbox.sku, outbox.generation, outbox.dirty_at
+    """
+)
+
+_CLAIM_PART = text(
+    """
+    WITH picked AS MATERIALIZED (
+        SELECT outbox.sku FROM outbox LEFT JOIN sku_family AS kin ON kin.sku = outbox.sku
+        WHERE due_at <= :now AND (lease_until IS NULL OR lease_until < :now) AND (eager OR NOT :eager_only)
+          AND (mod(abs(hashtextextended(coalesce(kin.family, outbox.sku), 0) % 1000000), CAST(:shards AS bigint))
+               = ANY(CAST(:mine AS bigint[])) OR due_at < :late)
+        ORDER BY eager DESC, due_at LIMIT :limit FOR UPDATE OF outbox SKIP LOCKED
+    )
+    UPDATE outbox SET lease_until = :until, lease_owner = :owner, eager = false
+    FROM picked WHERE outbox.sku = picked.sku
+    RETURNING outbox.sku, outbox.generation, outbox.dirty_at
+    """
+)
+"""As `_CLAIM`, of one part."""
+
+PUBLISHERS = 0x6F6E6863
+"""First key of the advisory lock that a publisher holds for as long as it lives; the second is its number."""
+
+_FREE_DEAD = text(
+    """
+    UPDATE outbox SET lease_until = NULL, lease_owner = NULL, eager = true
+    WHERE lease_owner LIKE 'publisher-%' AND NOT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = :publishers AND objsubid = 2 AND granted
+          AND objid::text = split_part(outbox.lease_owner, '-', 2)
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
     """
 )
 
@@ -80,12 +126,23 @@ def mark_dirty(
 
 
 def claim(
-    connection: Connection, *, owner: str, limit: int, lease: timedelta, now: datetime, eager_only: bool = False
+    connection: Connection,
+    *,
+    owner: str,
+    limit: int,
+    lease: timedelta,
+    now: datetime,
+    eager_only: bool = False,
+    part: Part | None = None,
 ) -> list[Claim]:
     """Take at most `limit` due entries that nobody else holds: whose stock changed first (or `eager_only` these), each
-    kind oldest first."""
+    kind oldest first; of one `part`, or of all."""
     values = {"owner": owner, "limit": limit, "until": now + lease, "now": now, "eager_only": eager_only}
-    rows = connection.execute(_CLAIM, values)
+    if part is None:
+        rows = connection.execute(_CLAIM, values)
+    else:
+        shares = {"shards": part.shards, "mine": sorted(part.mine), "late": now - part.patience}
+        rows = connection.execute(_CLAIM_PART, values | shares)
     return sorted((Claim(row.sku, row.generation, row.dirty_at) for row in rows), key=lambda one: one.dirty_at)
 
 
@@ -136,3 +193,12 @@ def backlog(connection: Connection, *, now: datetime) -> tuple[int, float]:
         text("SELECT count(*) AS n, min(dirty_at) FILTER (WHERE due_at <= :now) AS oldest FROM outbox"), {"now": now}
     ).one()
     return row.n, (now - row.oldest).total_seconds() if row.oldest else 0.0
+
+
+def free_leases_of_the_dead(connection: Connection) -> int:
+    """What publishers whose lock has gone have claimed is free at once, not only when its lease ends. Returns how many.
+
+    Of owners named `publisher-<second key of the lock>-…`. One that lives without its lock loses nothing but the sole
+    right to its entries.
+    """
+    return connection.execute(_FREE_DEAD, {"publishers": PUBLISHERS}).rowcount

@@ -4,7 +4,7 @@ Every number is computed from the ledger at the moment it is sent; a retry is a 
 Between the plan and the wire stands a commit that counts the worst case, so this process may die anywhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from adapters.database import in_transaction, unit_of_work
 from inventory import outbox, publications
 from inventory.availability import Selling, connected_skus, listing_ids, listings_that_share, load_market
 from inventory.channels import shown_counts
-from inventory.closings import goes_through_zero, in_waves
+from inventory.closings import goes_through_zero, in_waves, one_wave_at_a_time
 from inventory.guidance import Guidance, read_guidance
 from inventory.learned import next_hour
 from inventory.ledger import lock_balances
@@ -73,6 +73,8 @@ class _View:
     """SKUs whose numbers depend on the hour of the day."""
     waves: dict[int, datetime] = field(default_factory=dict)
     """{listing id: when} of closings that wait for others to be open again."""
+    unanswered: set[int] = field(default_factory=set)
+    """Listings that this pass left in doubt."""
     selling: set[str] = field(default_factory=set)
     """SKUs that were sold again while this pass was at them: nothing of them is raised now."""
 
@@ -81,10 +83,15 @@ class _View:
 
 
 def publish(
-    runtime: Runtime, *, limit: int = BATCH, safe_after: timedelta = SAFE_AFTER, eager_only: bool = False
+    runtime: Runtime,
+    *,
+    limit: int = BATCH,
+    safe_after: timedelta = SAFE_AFTER,
+    eager_only: bool = False,
+    part: outbox.Part | None = None,
 ) -> PublishReport:
-    """Publish at most `limit` dirty SKUs (`eager_only`: of those whose stock changed). Does nothing, at the cost of one
-    statement, when there are none."""
+    """Publish at most `limit` dirty SKUs (`eager_only`: of those whose stock changed; `part`: of these). Does nothing,
+    at the cost of one statement, when there are none."""
     report = PublishReport(runtime.now())
     with unit_of_work(runtime.engine) as connection:
         claims = outbox.claim(
@@ -94,6 +101,7 @@ def publish(
             lease=runtime.lease,
             now=runtime.now(),
             eager_only=eager_only,
+            part=part,
         )
         if not claims:
             return report
@@ -110,7 +118,7 @@ def publish(
     view = _View(skus, live, guidance)
     lowered = _phase(runtime, report, view, False, safe_after, again)
     # What follows only gives, or looks: every channel that had to hear of a sale has heard of it.
-    _note_synced(runtime, skus, unread, again, known_at)
+    _note_synced(runtime, view, unread, again, known_at)
     _read_back(runtime, lowered, live)
     view.selling.update(_sold_again(runtime, claims))
     report.sold_again = len(view.selling)
@@ -130,7 +138,7 @@ def _sold_again(runtime: Runtime, claims: Sequence[Claim]) -> set[str]:
 
 def _note_synced(
     runtime: Runtime,
-    skus: Sequence[str],
+    view: _View,
     unread: Mapping[str, timedelta],
     again: Mapping[int, datetime],
     known_at: datetime,
@@ -138,8 +146,9 @@ def _note_synced(
     now = runtime.now()
 
     def work(connection: Connection) -> None:
-        behind = _due(listings_that_share(connection, skus), unread, again, now)
-        publications.note_synced(connection, [sku for sku in skus if sku not in behind], known_at=known_at, now=now)
+        behind = _due(listings_that_share(connection, view.skus), unread, again, view.unanswered, now)
+        synced = [sku for sku in view.skus if sku not in behind]
+        publications.note_synced(connection, synced, known_at=known_at, now=now)
 
     in_transaction(runtime.engine, work)
 
@@ -179,7 +188,7 @@ def _phase(
     if not sent:
         return []
     outcomes = send(runtime, sent, key)
-    _note(runtime, report, outcomes, again)
+    _note(runtime, report, outcomes, view, again)
     return outcomes
 
 
@@ -227,6 +236,11 @@ def _begin(
     changed = [step for step in going if step != as_judged[step.position.listing_id]]
     unsound = still_sound(connection, changed, now=now)
     going = [step for step in going if step.position.listing_id not in unsound]
+    closed_by = sorted({step.position.channel for step in going if goes_through_zero(step)})
+    if closed_by:
+        # Others may have begun to close listings of the same channel since the wave was chosen.
+        one_wave_at_a_time(connection, closed_by)
+        going, _ = in_waves(going, shown_counts(connection, closed_by, since=now - WIPE_WINDOW))
     return publications.begin(connection, going, key=key, gate_runs=judged.gate_runs, now=now)
 
 
@@ -238,7 +252,9 @@ def _refs(sent: Sequence[Sent]) -> dict[str, dict[str, int]]:
     return refs
 
 
-def _note(runtime: Runtime, report: PublishReport, outcomes: Sequence[Outcome], again: dict[int, datetime]) -> None:
+def _note(
+    runtime: Runtime, report: PublishReport, outcomes: Sequence[Outcome], view: _View, again: dict[int, datetime]
+) -> None:
     now = runtime.now()
     in_transaction(runtime.engine, lambda connection: publications.end(connection, outcomes, now=now))
     for outcome in outcomes:
@@ -248,6 +264,7 @@ def _note(runtime: Runtime, report: PublishReport, outcomes: Sequence[Outcome], 
             report.confirmed += 1
         elif status is PublicationStatus.UNCONFIRMED:
             report.unconfirmed += 1
+            view.unanswered.add(step.position.listing_id)
         elif status is PublicationStatus.STALE:
             report.stale += 1
         else:
@@ -288,9 +305,9 @@ def _finish(
         # What this pass sent may call for more, as a lowering for whom nothing was left: the next pass does it.
         more = plan(view.market(connection)) if report.sent else []
         sharing = listings_that_share(connection, view.skus)
-        behind = _due(sharing, unread, come_back, now)
+        behind = _due(sharing, unread, come_back, view.unanswered, now)
         again = {step.position.listing_id: now for step in more} | view.waves | dict(come_back)
-        due = _due(sharing, unread, again, now) if more or view.waves else behind
+        due = _due(sharing, unread, again, view.unanswered, now) if more or view.waves else behind
         waiting = {claim: due[claim.sku] for claim in claims if claim.sku in due}
         done = [claim for claim in claims if claim not in waiting]
         outbox.give_back(connection, waiting, owner=runtime.owner, behind=behind)
@@ -306,9 +323,11 @@ def _due(
     sharing: Mapping[str, Sequence[Selling]],
     unread: Mapping[str, timedelta],
     again: Mapping[int, datetime],
+    unanswered: Collection[int],
     now: datetime,
 ) -> dict[str, datetime]:
-    """{SKU: when to come back} for those that are not done; `sharing` are the listings that each SKU waits for."""
+    """{SKU: when to come back} for those that are not done; `sharing` are the listings that each SKU waits for,
+    `unanswered` those that this pass itself left in doubt."""
     due: dict[str, datetime] = {}
     for sku, listings in sharing.items():
         times = []
@@ -316,9 +335,18 @@ def _due(
             if one.listing_id in again:
                 times.append(again[one.listing_id])
             if one.unconfirmed_until is not None:
-                times.append(one.unconfirmed_until)
+                times.append(_doubt_ends(one, mine=one.listing_id in unanswered, now=now))
             if one.channel in unread and one.mode == ChannelMode.LIVE:
                 times.append(now + unread[one.channel])
         if times:
             due[sku] = min(times)
     return due
+
+
+def _doubt_ends(one: Selling, *, mine: bool, now: datetime) -> datetime:
+    """When to look at a listing in doubt again. The number of another pass is mostly answered in a moment; the longer
+    it has been under way, the less likely that is."""
+    assert one.unconfirmed_until is not None
+    if mine or one.published_at is None:
+        return one.unconfirmed_until
+    return min(one.unconfirmed_until, now + max(_CHANGED_AGAIN, now - one.published_at))

@@ -1,4 +1,4 @@
-"""Amazon's usage plans: a token bucket for each operation, one set for a seller in this process.
+"""Amazon's usage plans: a token bucket for each operation, one set for a seller: in this process, or of all processes.
 
 Source: the usage plan in the description of each operation (selling-partner-api-models), for feeds the
 page of the feed type JSON_LISTINGS_FEED (5 in 5 minutes). Rates are requests a second.
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from adapters.allowances import Allowances
 from adapters.http import ChannelFault, Resolution
 
 SEARCH_ORDERS = "searchOrders"
@@ -70,18 +71,21 @@ class Bucket:
 class Budget:
     """The buckets of one seller. Thread safe; sleeps outside its lock.
 
-    `plans` replaces or adds to the vendor's defaults: a seller may have been granted more.
+    `plans` replaces or adds to the vendor's defaults: a seller may have been granted more. `together`: where all
+    processes count; without it each counts its own.
     """
 
     def __init__(
         self,
         plans: Mapping[str, Plan] | None = None,
         *,
+        together: Allowances | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
+        self._together = together
         self._lock = threading.Lock()
         now = clock()
         self._buckets = {
@@ -92,18 +96,29 @@ class Budget:
     def take(self, channel: str, operation: str, most_s: float) -> None:
         """Wait for the right to call once. Raises ChannelFault (RATE_LIMITED) at once when it takes longer than
         `most_s` seconds."""
-        with self._lock:
-            bucket = self._filled(operation)
-            wait = bucket.wait()
-            if wait > most_s:
-                what = f"{operation} has no allowance left"
-                raise ChannelFault(channel, Resolution.RATE_LIMITED, what, retry_after=round(wait, 3))
-            bucket.tokens -= 1
+        wait = self._reserve(operation, most_s)
+        if wait > most_s:
+            what = f"{operation} has no allowance left"
+            raise ChannelFault(channel, Resolution.RATE_LIMITED, what, retry_after=round(wait, 3))
         if wait > 0:
             self._sleep(wait)
 
+    def _reserve(self, operation: str, most_s: float) -> float:
+        if self._together is not None:
+            bucket = self._buckets[operation]
+            return self._together.take(operation, bucket.rate, bucket.burst, most_s)
+        with self._lock:
+            bucket = self._filled(operation)
+            wait = bucket.wait()
+            if wait <= most_s:
+                bucket.tokens -= 1
+        return wait
+
     def left(self, operation: str) -> int:
         """How many calls may leave now."""
+        if self._together is not None:
+            bucket = self._buckets[operation]
+            return self._together.left(operation, bucket.rate, bucket.burst)
         with self._lock:
             return max(0, int(self._filled(operation).tokens))
 
@@ -119,6 +134,8 @@ class Budget:
 
     def refused(self, operation: str) -> None:
         """The vendor says that nothing is left, whatever was counted here: others call too."""
+        if self._together is not None:
+            self._together.refused(operation)
         with self._lock:
             bucket = self._filled(operation)
             bucket.tokens = min(bucket.tokens, 0.0)

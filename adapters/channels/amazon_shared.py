@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from adapters.allowances import Allowances
 from adapters.channels.amazon_budget import Budget, Plan
 from adapters.channels.amazon_tokens import Credentials, Token
 from adapters.channels.protocol import Defect, OrderDocument
@@ -102,6 +103,7 @@ def shared_for(
     credentials: Credentials,
     *,
     plans: Mapping[str, Plan],
+    together: Allowances | None = None,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> Shared:
@@ -109,5 +111,5 @@ def shared_for(
     with _sellers_lock:
         key = (code, base_url, credentials)
         if key not in _sellers:
-            _sellers[key] = Shared(Budget(plans, clock=clock, sleep=sleep))
+            _sellers[key] = Shared(Budget(plans, together=together, clock=clock, sleep=sleep))
         return _sellers[key]
