@@ -10,10 +10,13 @@ For every listing `listing.exposure` is an upper bound of that, in listing units
   before the read is known once a complete pull has *started* later than the read ended plus the time an
   order may take to become visible. Both instants are of our own clock, so a lying channel clock does not
   matter. Until then `settling` carries the bound that will hold then; `settle` applies it.
+- A read that was under way when units were noted that the channel had put back may have seen the counter without
+  them: it is no evidence.
 - While a write is on its way or in doubt (`unconfirmed_until`) nothing that is observed counts as evidence,
   because the write may still arrive. An answered write is an observation by itself.
 - A bound that is waiting to settle is not replaced by a later observation: reads that come faster than
-  pulls would postpone it for ever.
+  pulls would postpone it for ever. A later observation of more than that lifts it: a channel that said it had
+  applied a lower number, and did not, is believed only as far as it was seen to.
 
 - Of a channel that a switch has taken off sale, what it shows counts as zero from the confirmation on.
 - A channel that asks for a hold before each sale (`asks_first`) is promised nothing by what it shows: its
@@ -36,7 +39,8 @@ _NOTE_SALES = text(
     seen AS (SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:sold AS int[]), CAST(:back AS int[]))
                            AS seen (id, sold, back))
     UPDATE listing
-    SET exposure = greatest(listing.exposure - seen.sold + seen.back, 0), settling = listing.settling + seen.back
+    SET exposure = greatest(listing.exposure - seen.sold + seen.back, 0), settling = listing.settling + seen.back,
+        put_back_at = CASE WHEN seen.back > 0 THEN :now ELSE listing.put_back_at END
     FROM locked JOIN seen ON seen.id = locked.id
     -- greatest() passes over NULL: without the condition a listing that was never read would look empty.
     WHERE listing.id = locked.id AND listing.exposure IS NOT NULL
@@ -49,7 +53,10 @@ _NOTE_SALES = text(
 _SETTLE = text(
     """
     WITH due AS MATERIALIZED (
-        SELECT listing.id, listing.exposure FROM listing JOIN channel ON channel.code = listing.channel
+        SELECT listing.id, listing.sku, listing.exposure,
+               -- An answer is the channel's word; what counts is what was seen since.
+               coalesce(listing.observed_at >= listing.settling_since, false) AS seen
+        FROM listing JOIN channel ON channel.code = listing.channel
         WHERE listing.channel = :channel AND listing.settling IS NOT NULL AND listing.unconfirmed_until IS NULL
           AND listing.settling_since + make_interval(secs => channel.settle_seconds) <= :pull_started
           AND NOT EXISTS (
@@ -58,11 +65,14 @@ _SETTLE = text(
                 AND (held.listing_ref IS NULL OR held.listing_ref = listing.ref)
           )
         ORDER BY listing.id FOR UPDATE OF listing
+    ), settled AS (
+        UPDATE listing
+        SET exposure = least(listing.exposure, listing.settling), settling = NULL, settling_since = NULL
+        FROM due WHERE listing.id = due.id AND due.seen
+        -- More than was seen last: units were put back and sold meanwhile. Only another look can tell.
+        RETURNING listing.sku, listing.exposure < due.exposure OR listing.exposure > listing.observed AS again
     )
-    UPDATE listing SET exposure = least(listing.exposure, listing.settling), settling = NULL, settling_since = NULL
-    FROM due WHERE listing.id = due.id
-    -- More than was seen last: units were put back and sold meanwhile. Only another look can tell.
-    RETURNING listing.sku, listing.exposure < due.exposure OR listing.exposure > listing.observed AS again
+    SELECT sku, again FROM settled UNION ALL SELECT sku, true FROM due WHERE NOT seen
     """
 )
 
@@ -85,7 +95,7 @@ _OBSERVE = text(
     ), locked AS (
         SELECT rows.id, on_sale.quantity, channel.asks_first,
                coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
-               NOT channel.asks_first AND (
+               NOT channel.asks_first AND coalesce(rows.put_back_at <= :read_started, true) AND (
                    coalesce(rows.unconfirmed_until <= :read_started, false)
                    OR (rows.unconfirmed_until IS NULL AND rows.settling IS NULL AND on_sale.quantity < rows.exposure)
                ) AS news
@@ -95,7 +105,8 @@ _OBSERVE = text(
     SET observed = seen.quantity, observed_at = :read_ended, tracked = seen.tracked,
         exposure = CASE WHEN locked.asks_first THEN 0 ELSE greatest(listing.exposure, locked.quantity) END,
         settling = CASE WHEN locked.news THEN locked.quantity
-                        WHEN NOT locked.asks_first THEN listing.settling END,
+                        WHEN NOT locked.asks_first AND listing.settling IS NOT NULL
+                        THEN greatest(listing.settling, locked.quantity) END,
         settling_since = CASE WHEN locked.news THEN :read_ended ELSE listing.settling_since END,
         unconfirmed_until = CASE WHEN locked.doubt THEN listing.unconfirmed_until END
     FROM seen JOIN locked ON locked.id = seen.id
@@ -112,7 +123,7 @@ class Observation:
 
 
 def note_sales(
-    connection: Connection, sold: Mapping[int, int], put_back: Mapping[int, int]
+    connection: Connection, sold: Mapping[int, int], put_back: Mapping[int, int], *, now: datetime
 ) -> list[tuple[str, int, int]]:
     """Orders were read: `sold` listing units by listing id; `put_back`: reversed units the channel shows again.
 
@@ -123,7 +134,12 @@ def note_sales(
         return []
     rows = connection.execute(
         _NOTE_SALES,
-        {"ids": ids, "sold": [sold.get(one, 0) for one in ids], "back": [put_back.get(one, 0) for one in ids]},
+        {
+            "ids": ids,
+            "sold": [sold.get(one, 0) for one in ids],
+            "back": [put_back.get(one, 0) for one in ids],
+            "now": now,
+        },
     )
     return [(row.sku, row.id, row.beyond) for row in rows if row.beyond is not None and row.beyond > 0]
 
@@ -151,7 +167,7 @@ def observe(
 
 def settle(connection: Connection, channel: str, *, pull_started: datetime) -> set[str]:
     """A complete pull that started then has been applied. Returns the SKUs to look at again: their exposure fell,
-    or is more than the channel showed last.
+    or is more than the channel showed last, or nobody has looked since the channel said that it had applied a number.
 
     A sale that the gate holds back has been read but is not in the ledger: while it is open, its listing
     (any listing of the channel, if it does not say which) keeps the exposure it has.

@@ -385,7 +385,7 @@ class _Page:
         write_shelf(self.connection, shelf, now=self.now)
         if matched := [f"{one.holder}/{one.line_id}" for one in self.reversals if one.status != "unmatched"]:
             resolve_incidents(self.connection, IncidentKind.UNMATCHED_REVERSAL, matched, now=self.now)
-        exceeded = note_sales(self.connection, self.sold, self.put_back)
+        exceeded = note_sales(self.connection, self.sold, self.put_back, now=self.now)
         for sku, listing_id, units in exceeded:
             self._incident(
                 IncidentKind.EXPOSURE_EXCEEDED, Severity.WARNING, sku,

@@ -118,6 +118,8 @@ class Listing(SQLModel, table=True):
     settling_since: datetime | None = when(nullable=True)
     observed: int | None = None
     observed_at: datetime | None = when(nullable=True)
+    put_back_at: datetime | None = when(nullable=True)
+    """When units that the channel has put back on its own counter were last added to the exposure."""
     published: int | None = None
     published_at: datetime | None = when(nullable=True)
     confirmed: int | None = None

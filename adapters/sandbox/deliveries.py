@@ -154,6 +154,14 @@ class Deliveries:
         Forged ones are counted apart, with `forged_accepted` for those that were answered 2xx."""
         return dict(self._counts)
 
+    def message(self, order: Order, placed: bool, secret: str) -> tuple[dict[str, str], bytes] | None:
+        """Headers and body of what the vendor would tell of this, signed; for who delivers it by other means. Call with
+        the shop's lock held."""
+        message = self._build(order, placed)
+        if message is None:
+            return None
+        return {**message.headers, **(message.sign(message.body, secret) if message.sign else {})}, message.body
+
     @property
     def stopped(self) -> bool:
         """The vendor has given the receiver up."""
