@@ -17,6 +17,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -59,10 +60,18 @@ log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %a '
 log_checkpoints = off
 """
+_ON_LINUX = """\
+# After a crash every file is brought to the disk before the recovery: in one call, not in one for each of them.
+recovery_init_sync_method = syncfs
+"""
 
 
 class EmbeddedPostgresError(RuntimeError):
     """The embedded server cannot be started or stopped; the message says what to do."""
+
+
+class _Gone(Exception):
+    """The server ended while somebody waited for its answer."""
 
 
 class EmbeddedPostgres:
@@ -104,18 +113,28 @@ class EmbeddedPostgres:
         self.home.mkdir(parents=True, exist_ok=True)
         with self._locked():
             deadline = time.monotonic() + timeout
-            account = ServerAccount.for_folder(self.cluster)
-            if self._postmaster() is None:
-                account.open_way(self.home, self.binaries)
-                self._make_cluster(account)
-                self._configure(account)
-                self._launch(account, deadline)
-                self._own()
-            elif not self._owner_is_alive():
-                self._own()
-            # Also when it ran already: whoever started it may have been killed before this.
-            self._make_database(deadline)
+            while not self._is_ready(deadline):
+                pass
         return self.url
+
+    def _is_ready(self, deadline: float) -> bool:
+        """Start it where it does not run, and make the database; False when it has gone meanwhile."""
+        account = ServerAccount.for_folder(self.cluster)
+        if self._postmaster() is None:
+            account.open_way(self.home, self.binaries)
+            self._make_cluster(account)
+            self._configure(account)
+            self._launch(account, deadline)
+            self._own()
+        elif not self._owner_is_alive():
+            self._own()
+        # Also when it ran already: whoever started it may have been killed before this.
+        try:
+            self._make_database(deadline)
+        except _Gone:
+            # It was killed a moment ago and still looked alive.
+            return False
+        return True
 
     def stop(self) -> bool:
         """Stop the server if this object owns it; True when it did."""
@@ -239,6 +258,7 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"{socket_dir} is somebody else's: remove it, or set another ONHAND_DATA_DIR")
         socket_dir.chmod(0o700)
         text = _CONFIGURATION.format(socket_dir=str(socket_dir).replace("'", "''"), port=PORT)
+        text += _ON_LINUX if sys.platform == "linux" else ""
         configuration = self.cluster / "onhand.conf"
         configuration.write_text(text)
         account.give(configuration)
@@ -249,14 +269,16 @@ class EmbeddedPostgres:
         while True:
             self._remove_misleading_pid_file()
             seconds = max(1, int(deadline - time.monotonic()))
+            said_before = self.log.stat().st_size
             if self._control(account, "start", "-t", str(seconds), "-l", str(self.log)).returncode == 0:
                 return
             # The pg_ctl of a killed starter may have been first.
             if self._postmaster() is not None:
                 return
-            reason = self._log_tail()
-            # After a kill -9 the old server's children hold the shared memory for a moment.
-            passing = "shared memory block" in reason or "is empty" in reason
+            reason = self._log_since(said_before)
+            # After a kill -9 the old server's children hold the shared memory for a moment, and the old server's
+            # number is known to the system until somebody has taken note of its end.
+            passing = any(words in reason for words in ("shared memory block", "is empty", "Is another postmaster"))
             if not passing or time.monotonic() >= deadline:
                 raise EmbeddedPostgresError(f"PostgreSQL does not start: {_last_line(reason)}; see {self.log}")
             time.sleep(0.25)
@@ -291,6 +313,8 @@ class EmbeddedPostgres:
             except psycopg.OperationalError as error:
                 if time.monotonic() >= deadline:
                     raise EmbeddedPostgresError(f"the embedded PostgreSQL does not answer; see {self.log}") from error
+                if self._postmaster() is None:
+                    raise _Gone from error
                 time.sleep(0.05)
 
     def _control(self, account: ServerAccount, action: str, *more: str) -> "subprocess.CompletedProcess[str]":
@@ -315,9 +339,10 @@ class EmbeddedPostgres:
             output.seek(0)
             return subprocess.CompletedProcess(command, done.returncode, "", output.read())
 
-    def _log_tail(self) -> str:
+    def _log_since(self, size: int) -> str:
+        """What it has said since the log was so long, at most the last of it."""
         with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - 4000))
+            file.seek(max(size, self.log.stat().st_size - 4000))
             return file.read().decode(errors="replace")
 
 

@@ -2,8 +2,8 @@
 
 On loopback, supervised.
 
-Whatever can start at the same time does. A child that dies is started again, with growing pauses and
-not for ever. Everything ends in reverse order, flow runs included; what a killed supervisor leaves
+Whatever can start at the same time does. A child that dies is started again, with growing pauses, for
+as long as the stack is up. Everything ends in reverse order, flow runs included; what a killed supervisor leaves
 behind is ended by the next start in the same data folder.
 """
 
@@ -21,6 +21,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
+import psutil
+
 from adapters.database import database_url, migrate
 from adapters.embedded_postgres import EmbeddedPostgres
 from adapters.settings import Settings, read_settings
@@ -29,7 +31,9 @@ from onhand.children import Shop
 from onhand.processes import ManagedProcess, ProcessError, end, marked
 
 _LOOK_EVERY = 0.5
-_MOST_RESTARTS = 5
+_LONGEST_PAUSE = 15.0
+"""Between two tries to start what does not stay up, a full disk for instance. It is tried for as long as the stack is
+wanted: what it waits for may come back, and nobody else would start it then."""
 _FORGIVEN_AFTER = 120.0
 """A child that has lived this many seconds since its last restart starts with a clean record."""
 
@@ -47,6 +51,7 @@ class StackError(RuntimeError):
 class _Record:
     restarts: int = 0
     last: float = 0.0
+    not_before: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -244,7 +249,8 @@ class Stack:
             self._progress("flow runs start warm")
 
     def _ensure_pool(self) -> None:
-        children.ensure_pool(self.api_url, self._warm_socket and children.warm_command(self._warm_socket))
+        command = children.warm_command(self._warm_socket) if self._warm_socket else None
+        children.ensure_pool(self.api_url, command)
 
     def _start_worker(self) -> None:
         self._ensure_pool()
@@ -293,31 +299,29 @@ class Stack:
                 for child in self._children:
                     if not child.is_alive():
                         self._again(child.name, lambda child=child: self._restart(child))  # type: ignore[misc]
-            except (ProcessError, StackError, RuntimeError, OSError) as error:
-                if self._stopping.is_set():
-                    return
-                self.failure = str(error)
-                self._progress(f"gave up: {error}")
+            except Exception as error:
+                # A mistake of ours: better an end that is seen than a stack that nobody looks after.
+                self.failure = f"{type(error).__name__}: {error}"
+                self._progress(f"gave up: {self.failure}")
                 self._ended.set()
                 return
 
     def _again(self, name: str, restart: Callable[[], Any]) -> None:
+        """At once the first time, then in growing pauses, in which the others are looked after."""
         record = self._records.setdefault(name, _Record())
+        if time.monotonic() < record.not_before or self._stopping.is_set():
+            return
         if time.monotonic() - record.last > _FORGIVEN_AFTER:
             record.restarts = 0
-        if record.restarts >= _MOST_RESTARTS:
-            raise StackError(f"{name} has died {record.restarts + 1} times; see {self.logs}")
-        pause = 0.0 if record.restarts == 0 else min(10.0, 0.5 * 2**record.restarts)
         record.restarts += 1
         self._progress(f"{name} has died and is started again")
-        if self._stopping.wait(pause):
-            return
         try:
             restart()
-        except (ProcessError, RuntimeError) as error:
+        except (ProcessError, RuntimeError, OSError, psutil.Error) as error:
             if not self._stopping.is_set():
                 self._progress(f"{name} did not come back: {error}")
         record.last = time.monotonic()
+        record.not_before = record.last + min(_LONGEST_PAUSE, 0.5 * 2**record.restarts)
 
     def _restart_postgres(self) -> None:
         if self.postgres is not None:

@@ -10,12 +10,16 @@ from rich.console import Console
 
 from adapters.channels.registry import read_channels
 from adapters.database import create_engine
+from adapters.prefect_server import PrefectServer
 from adapters.sandbox.demand import hottest, stock_for
 from adapters.sandbox.generator import generate
 from adapters.settings import settings
 from inventory.channels import channel_state
 from inventory.setup import add_channel, add_locations
+from onhand.children import WORK_POOL
 from onhand.prefect_api import PrefectApi
+from onhand.processes import marked
+from onhand.shifts import LOOK_EVERY, ShiftKeeper, listens, runs_of
 from onhand.stack import SERVICES, Progress, Stack, interruptible
 from onhand.stage import fresh_stack, set_up, shop_urls
 from onhand.stage_channels import introduce
@@ -49,7 +53,7 @@ def run_up(*, shops: bool = True, deploy: bool = True) -> int:
         console.print(f"\nonhand is up: {stack.ui_url}  (Ctrl-C stops it)\n", highlight=False, soft_wrap=True)
         for line in what_to_do(stack, units):
             say(line)
-        stack.wait()
+        look_after(stack, say)
     return 1 if stack.failure else 0
 
 
@@ -106,6 +110,25 @@ def start_shifts(stack: Stack) -> list[str]:
         ]
     finally:
         api.close()
+
+
+def look_after(stack: Stack, say: Progress) -> None:
+    """Until the stack stops: shifts that are missing, because they were killed or the machine was off, are started."""
+    # With a server of others' a run may be on another machine.
+    here = None if stack.settings.prefect_api_url else lambda: runs_of(marked(str(stack.data_dir)))
+    is_warm = "warm" in stack.processes
+    keeper = ShiftKeeper(
+        PrefectServer(stack.api_url),
+        WORK_POOL,
+        processes=here,
+        ready=lambda: not is_warm or listens(stack.processes.get("warm")),
+        progress=say,
+    )
+    try:
+        while not stack.wait(LOOK_EVERY):
+            keeper.look()
+    finally:
+        keeper.close()
 
 
 def what_to_do(stack: Stack, units: Mapping[str, int]) -> list[str]:

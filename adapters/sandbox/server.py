@@ -11,11 +11,13 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from adapters.sandbox.books import Books, Kept
 from adapters.sandbox.deliveries import Deliveries
 from adapters.sandbox.shop import Shop
 
@@ -80,12 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("vendor", choices=sorted(VENDORS))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--token-env", required=True, help="name of the environment variable with the credential")
+    parser.add_argument("--books", type=Path, help="file that keeps what was sold when the process is killed")
     chosen = parser.parse_args(arguments)
     token = os.environ.get(chosen.token_env, "")
     if not token:
         print(f"set {chosen.token_env} to the credential that the shop should ask for", file=sys.stderr)
         return 2
-    app = app_for(chosen.vendor, Shop(), token)
+    shop = Shop()
+    app: ASGIApp = app_for(chosen.vendor, shop, token)
+    if chosen.books is not None:
+        app = Kept(app, Books(shop, chosen.books))
     uvicorn.run(
         app,
         host=HOST,

@@ -145,6 +145,16 @@ def test_the_killed_server_and_its_stale_pid_file_are_no_obstacle(server: Embedd
         bystander.wait()
 
 
+def test_one_killed_an_instant_ago_is_started_and_not_waited_for(server: EmbeddedPostgres) -> None:
+    """It still looks alive when the start begins. (A start that waited for its answer would wait in vain.)"""
+    process = server._postmaster()
+    assert process is not None
+    process.kill()
+    server.start(timeout=120)
+    assert ask(server, "SELECT 1") == 1
+    assert server._postmaster() != process
+
+
 def test_a_killed_starter_leaves_it_running_and_the_next_owns_it(tmp_path: Path) -> None:
     child, owned = start_elsewhere(tmp_path)
     assert owned
