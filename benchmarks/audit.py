@@ -60,6 +60,13 @@ def audit_floor(engine: Engine, sold: int) -> None:
     _equal("units left of the floor", left, len(SKUS) * STOCK - sold)
 
 
+def audit_peer(engine: Engine, requests: int, units: int) -> None:
+    with engine.connect() as connection:
+        held = _number(connection, "SELECT count(DISTINCT request) FROM peer_hold")
+        _equal("requests that the peers' pattern holds units for", held, requests)
+        _equal("its units", _number(connection, "SELECT coalesce(sum(quantity), 0) FROM peer_hold"), units)
+
+
 def _number(connection: Connection, query: str) -> int:
     return int(connection.execute(text(query)).scalar_one())
 

@@ -1,15 +1,16 @@
-"""Reservations: the floor, one request a transaction, and the Batcher. Each runs in a worker process."""
+"""Reservations: the floor, the peers' pattern, one request a transaction, and the Batcher. Each in a worker process."""
 
 import threading
 from datetime import timedelta
 from functools import partial
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
 
 from adapters.database import in_transaction
 from benchmarks.clients import Done, Load, run_threads
 from benchmarks.ledger import POOL, now, open_ledger
+from benchmarks.peer_pattern import reserve_as_peers
 from inventory.batching import Batcher
 from inventory.reservations import HoldRequest, HoldResult, HoldStatus, reserve
 
@@ -40,6 +41,19 @@ def floor(url: str, load: Load, begin: float, share: int) -> Done:
     done = run_threads(step, load, begin=begin, share=share)
     for connection in connections:
         connection.close()
+    return done
+
+
+def as_peers_do(url: str, load: Load, begin: float, share: int) -> Done:
+    """Holds as open-source shops make them (`benchmarks.peer_pattern`), a connection for each client."""
+    engine = create_engine(url, pool_size=load.clients)
+
+    def step(lines: tuple[tuple[str, int], ...], key: str) -> int:
+        assert reserve_as_peers(engine, f"{share}-{key}", lines, now(), TTL), "the peer ran out of stock"
+        return sum(units for _, units in lines)
+
+    done = run_threads(step, load, begin=begin, share=share)
+    engine.dispose()
     return done
 
 

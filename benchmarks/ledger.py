@@ -1,7 +1,8 @@
 """A ledger to measure on: an embedded PostgreSQL of its own, and a fresh database for every measurement.
 
 Every database is a copy of one template: 1,000 SKUs with stock at one location, two channels, a listing of
-each SKU, and the table of the floor. So each measurement begins with the same tables and the same statistics.
+each SKU, and the tables of the floor and of the peers' pattern. So each measurement begins with the same tables
+and the same statistics.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from adapters.database import create_engine as create_ledger_engine
 from adapters.database import migrate
 from adapters.embedded_postgres import EmbeddedPostgres
+from benchmarks.peer_pattern import Base
 from inventory import setup
 from inventory.hold_terms import release
 from inventory.reservations import HoldRequest, reserve
@@ -57,9 +59,11 @@ class Laboratory:
             stock(connection)
             connection.execute(text("CREATE TABLE floor (sku text PRIMARY KEY, quantity bigint CHECK (quantity >= 0))"))
             connection.execute(text("INSERT INTO floor SELECT sku, :n FROM item"), {"n": STOCK})
+            Base.metadata.create_all(connection)
+            connection.execute(text("INSERT INTO peer_stock SELECT sku, :n FROM item"), {"n": STOCK})
         with engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT").execute(
-                text("VACUUM ANALYZE item, balance, floor")
+                text("VACUUM ANALYZE item, balance, floor, peer_stock")
             )
 
     def fresh(self, flush: str = "disk") -> str:
@@ -78,10 +82,21 @@ class Laboratory:
             return {name: str(connection.execute(text(f"SHOW {name}")).scalar_one()) for name in names}
 
 
+_open: list[Laboratory] = []
+
+
 @contextmanager
 def laboratory() -> Iterator[Laboratory]:
+    """A server of its own; within another one's block, that one."""
+    if _open:
+        yield _open[-1]
+        return
     with tempfile.TemporaryDirectory(prefix="onhand-bench-") as folder, EmbeddedPostgres(Path(folder)) as server:
-        yield Laboratory(server.url)
+        _open.append(Laboratory(server.url))
+        try:
+            yield _open[-1]
+        finally:
+            _open.pop()
 
 
 def open_ledger(url: str) -> Engine:

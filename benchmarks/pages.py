@@ -1,6 +1,7 @@
 """A pulled page of orders in one transaction, the same orders one by one, and the expiry of holds in chunks."""
 
 import time
+from collections import defaultdict
 from datetime import timedelta
 from functools import partial
 
@@ -9,13 +10,38 @@ from sqlalchemy import Engine
 from adapters.database import in_transaction
 from benchmarks.audit import audit
 from benchmarks.clients import Load, orders_of
-from benchmarks.ledger import BLIND, POOL, now, open_ledger
+from benchmarks.figures import Result, Say, Target
+from benchmarks.ledger import BLIND, POOL, laboratory, now, open_ledger
 from inventory.hold_terms import expire
 from inventory.orders import Sale, SaleLine, apply_sales
 from inventory.reservations import HoldRequest, reserve
 
 CHUNK = 1000
 """Holds that one transaction of the sweeper ends: more would keep live orders waiting for as long as it lasts."""
+
+
+def measure(quick: bool, say: Say) -> Result:
+    rounds, orders, singly, holds = (1, 50, 5, 200) if quick else (3, 1000, 100, 100_000)
+    result = Result()
+    found: dict[str, list[float]] = defaultdict(list)
+    with laboratory() as lab:
+        for seed in range(rounds):
+            say(f"pages of orders, and expiry: round {seed + 1} of {rounds}")
+            found["page"].append(page(lab.fresh(), orders, seed=seed))
+            found["single"].append(one_by_one(lab.fresh(), singly, seed=seed))
+            found["expiry"].append(expiry(lab.fresh(), holds))
+            found["singly"].append(expiry(lab.fresh(), singly, chunk=1))
+    result.add(
+        f"page of {orders} orders, each decided singly, one transaction", "orders/s", found["page"],
+        beside="the same, a transaction each", floor=found["single"],
+        targets=[Target(4000), Target(10, of_ratio=True)],
+    )  # fmt: skip
+    result.add("orders one by one", "orders/s", found["single"])
+    result.add(
+        f"expiry of {holds:,} holds in chunks of {CHUNK:,}", "holds/s", found["expiry"],
+        beside="a transaction each", floor=found["singly"],
+    )  # fmt: skip
+    return result
 
 
 def page(url: str, orders: int, *, seed: int) -> float:
@@ -47,8 +73,8 @@ def one_by_one(url: str, orders: int, *, seed: int) -> float:
     return orders / elapsed
 
 
-def expiry(url: str, holds: int) -> float:
-    """Holds a second that the sweeper ends."""
+def expiry(url: str, holds: int, chunk: int = CHUNK) -> float:
+    """Holds a second that the sweeper ends, so many in one transaction."""
     engine = open_ledger(url)
     orders = orders_of(Load(1, "spread", 0), seed=7)
     began = now()
@@ -62,7 +88,7 @@ def expiry(url: str, holds: int) -> float:
     later = began + timedelta(seconds=2)
     ended = 0
     started = time.perf_counter()
-    while count := in_transaction(engine, lambda connection: expire(connection, now=later, limit=CHUNK)):
+    while count := in_transaction(engine, lambda connection: expire(connection, now=later, limit=chunk)):
         ended += count
     elapsed = time.perf_counter() - started
     audit(engine, held=0, units=0)

@@ -7,12 +7,17 @@ memory, so what is measured is the comparison and the database, not a vendor's n
 """
 
 import argparse
+import json
+import math
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from statistics import median
+from typing import Any
 
 import pandas as pd
 import psutil
@@ -22,6 +27,7 @@ from sqlalchemy import Engine, text
 
 from adapters.channels.protocol import Reading
 from benchmarks.drift_week import Shop
+from benchmarks.figures import Result, Say, Target
 from benchmarks.ledger import laboratory, now, open_ledger
 from expectations import gate
 from expectations.parameters import Parameters
@@ -101,7 +107,7 @@ def floor(engine: Engine, rows: int) -> Measured:
             {"code": CHANNEL},
         ).scalar_one()
         connection.rollback()
-    return Measured("floor: copy and join", time.perf_counter() - begun, cpu_seconds(engine) - cpu, found)
+    return Measured(FLOOR, time.perf_counter() - begun, cpu_seconds(engine) - cpu, found)
 
 
 def cpu_seconds(engine: Engine) -> float:
@@ -117,13 +123,69 @@ def cpu_seconds(engine: Engine) -> float:
     return time.process_time() + float(sum(one.user + one.system for one in times))
 
 
-def measure(engine: Engine, rows: int, check: Check = gate.check) -> list[Measured]:
+FLOOR = "floor: copy and join"
+LOOKS = ("first look of the day", "all agree, seen lately", "one in a hundred differs")
+SIZES = {100_000: 3, 300_000: 1, 1_000_000: 3, 3_000_000: 1}
+"""{listings: times that the three looks are taken}"""
+REACH = (1_000_000, 30.0, 1000.0)
+"""(listings, seconds, MB)"""
+LINEAR = 1.1
+"""What time grows with: listings to the power of this at most."""
+
+
+def measure(quick: bool, say: Say) -> Result:
+    """Each size in a process of its own, so that its memory is its own."""
+    result, found = Result(), {}
+    for rows, times in {1000: 1}.items() if quick else SIZES.items():
+        say(f"{rows:,} listings, {times} times")
+        found[rows] = measured_apart(rows, times)
+        runs = found[rows]["runs"]
+        plain = [run[FLOOR] for run in runs]
+        for look in LOOKS:
+            targets = [Target(REACH[1], most=True)] if rows == REACH[0] else ()
+            result.add(
+                f"{rows:,} listings: {look}", "s", [run[look] for run in runs], beside="copied and joined, no more",
+                floor=plain, targets=targets, series=look, x=rows,
+            )  # fmt: skip
+        result.add(f"{rows:,} listings: copied and joined, no more", "s", plain, series="copied and joined", x=rows)
+        peak, base = found[rows]["peak_mb"], found[rows]["base_mb"]
+        result.add(
+            f"{rows:,} listings: peak memory of the process", "MB", [peak], beside="before the first look",
+            floor=[base], targets=[Target(REACH[2], most=True)] if rows == REACH[0] else (), series="peak memory",
+            x=rows,
+        )  # fmt: skip
+    if len(found) > 1:
+        targets = [Target(LINEAR, most=True)]
+        result.add("growth: time as a power of the listings", "power", [_power(found)], targets=targets)
+    return result
+
+
+def measured_apart(rows: int, times: int) -> dict[str, Any]:
+    """{"runs": [{look: seconds}], "base_mb", "peak_mb"}"""
+    command = [sys.executable, "-m", "benchmarks.reconciliation", "--rows", str(rows), "--json", str(times)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)  # noqa: S603 - this program
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _power(found: dict[int, dict[str, Any]]) -> float:
+    """Of a line through all sizes on logarithmic axes, by least squares; all three looks together."""
+    points = [
+        (math.log(rows), math.log(median(sum(run[look] for look in LOOKS) for run in one["runs"])))
+        for rows, one in found.items()
+    ]
+    across, up = (sum(column) / len(points) for column in zip(*points, strict=True))
+    slope = sum((x - across) * (y - up) for x, y in points) / sum((x - across) ** 2 for x, _ in points)
+    return float(slope)
+
+
+def looks(engine: Engine, rows: int, check: Check = gate.check) -> list[Measured]:
     shop = WideShop(CHANNEL, lambda: now(), True, {})  # type: ignore[arg-type]
     runtime = Runtime(engine, lambda code: shop, now, check=check)
     if check is gate.check:
         gate.load()
     results = [floor(engine, rows)]
-    for what, off in (("first look of the day", 0), ("all agree, seen lately", 0), ("one in a hundred differs", 100)):
+    for what, off in zip(LOOKS, (0, 0, 100), strict=True):
         shop.off = off
         with engine.begin() as connection:
             connection.execute(text("UPDATE channel SET pulled_at = :now"), {"now": now()})
@@ -137,13 +199,30 @@ def measure(engine: Engine, rows: int, check: Check = gate.check) -> list[Measur
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.reconciliation", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    rows = parser.parse_args(arguments).rows
-    console = Console()
+    parser.add_argument("--json", type=int, metavar="TIMES", help="so many times, as JSON")
+    chosen = parser.parse_args(arguments)
+    rows, runs = chosen.rows, []
+    gate.load()
+    base = _peak_mb()
     with laboratory() as lab:
-        engine = open_ledger(lab.fresh())
-        fill(engine, rows)
-        results = measure(engine, rows)
-        engine.dispose()
+        for _ in range(chosen.json or 1):
+            engine = open_ledger(lab.fresh())
+            fill(engine, rows)
+            runs.append(looks(engine, rows))
+            engine.dispose()
+    if chosen.json:
+        seconds = [{one.what: one.seconds for one in run} for run in runs]
+        print(json.dumps({"runs": seconds, "base_mb": base, "peak_mb": _peak_mb()}))
+        return 0
+    _show(Console(), rows, runs[0])
+    return 0
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _show(console: Console, rows: int, results: Sequence[Measured]) -> None:
     table = Table(title=f"{rows:,} listings reconciled", title_justify="left")
     for heading in ("run", "seconds", "rows/s", "× floor", "CPU s, with the database", "differ"):
         table.add_column(heading, justify="left" if heading == "run" else "right")
@@ -151,9 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
         table.add_row(one.what, f"{one.seconds:.2f}", f"{rows / one.seconds:,.0f}",
                       f"{one.seconds / results[0].seconds:.2f}", f"{one.cpu:.2f}", f"{one.differing:,}")  # fmt: skip
     console.print(table)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    console.print(f"Peak memory of this process {peak:.0f} MB, with Great Expectations loaded.")
-    return 0
+    console.print(f"Peak memory of this process {_peak_mb():.0f} MB, with Great Expectations loaded.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""The table to read, and the JSON to compare."""
+"""The tables to read, and the JSON to compare."""
 
 import json
 import os
 import platform
+import tempfile
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +14,69 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Figure
+from benchmarks.figures import Result, said
 
 
-def machine(settings: dict[str, str], folder: Path, load_before: float) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One benchmark as it was measured last, and in which surroundings."""
+
+    result: Result
+    about: dict[str, Any]
+
+
+def surroundings(load_before: float, seconds: float) -> dict[str, Any]:
     """What the figures depend on, and nothing that tells whose machine it is."""
     return {
+        "seconds": round(seconds),
+        "load_before": round(load_before, 2),
+        "load_after": round(os.getloadavg()[0], 2),
+        "flush_ms": _flush(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "load_before": round(load_before, 2),
-        "load_after": round(os.getloadavg()[0], 2),
-        "flush_ms": _flush(folder),
-        "postgresql": settings,
+        "postgresql": "embedded, 18, fsync and synchronous_commit on",
     }
 
 
-def write(path: Path, figures: list[Figure], about: dict[str, Any]) -> None:
-    path.write_text(json.dumps({"machine": about, "rows": [asdict(one) for one in figures]}, indent=1) + "\n")
+def read(path: Path) -> dict[str, Entry]:
+    """By name; empty when there is no such file yet."""
+    if not path.exists():
+        return {}
+    written = json.loads(path.read_text(encoding="utf-8"))
+    return {name: Entry(Result.of(one), one["about"]) for name, one in written["benchmarks"].items()}
 
 
-def show(console: Console, figures: list[Figure], about: dict[str, Any]) -> None:
-    table = Table(title="Durable reservations and pages, beside the floor of the same run", title_justify="left")
-    for heading in ("what", "median", "min", "max", "floor", "× floor"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
-    for one in figures:
-        floor, ratio = (f"{one.floor:,.0f}" if one.floor else "", f"{one.ratio:.2f}" if one.ratio else "")
-        table.add_row(one.name, f"{one.value:,.0f} {one.unit}", f"{one.min:,.0f}", f"{one.max:,.0f}", floor, ratio)
+def write(path: Path, entries: Mapping[str, Entry]) -> None:
+    written = {name: {"about": one.about, **one.result.to_dict()} for name, one in entries.items()}
+    path.write_text(json.dumps({"benchmarks": written}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def show(console: Console, title: str, entry: Entry) -> None:
+    table = Table(title=title, title_justify="left")
+    for heading in ("what", "median", "min", "max", "beside", "floor", "× floor", "target", ""):
+        table.add_column(heading, justify="left" if heading in ("what", "beside", "target") else "right")
+    marks = {None: "", True: "[green]reached[/]", False: "[red]not reached[/]"}
+    for one in entry.result.figures:
+        table.add_row(
+            one.name, f"{said(one.median)} {one.unit}", said(one.min), said(one.max), one.beside, said(one.floor),
+            f"{one.ratio:,.3g}" if one.ratio is not None else "", one.target, marks[one.met],
+        )  # fmt: skip
     console.print(table)
+    for note in entry.result.notes:
+        console.print(note, highlight=False, markup=False)
+    about = entry.about
     console.print(
-        f"{about['cores']} cores, load {about['load_before']} before and {about['load_after']} after, "
-        f"a flush of this disk takes {about['flush_ms']} ms (median), "
-        f"PostgreSQL {about['postgresql']['server_version']}. Nothing was oversold: every measurement was audited."
+        f"{about['cores']} cores, load {about['load_before']} before and {about['load_after']} after, a flush of this "
+        f"disk takes {about['flush_ms']} ms (median), {about['seconds']} seconds.\n"
     )
 
 
-def _flush(folder: Path, times: int = 50) -> float:
+def _flush(times: int = 50) -> float:
     """Median milliseconds to write one page of a file through to the disk, here and now."""
     found = []
-    path = folder / "flush"
-    with path.open("wb", buffering=0) as file:
+    with tempfile.TemporaryFile(prefix="onhand-bench-", buffering=0) as file:
         file.write(bytes(8192 * times))
         os.fsync(file.fileno())
         for page in range(times):
@@ -61,5 +85,4 @@ def _flush(folder: Path, times: int = 50) -> float:
             started = time.perf_counter()
             os.fdatasync(file.fileno())
             found.append(time.perf_counter() - started)
-    path.unlink()
     return round(sorted(found)[times // 2] * 1000, 2)

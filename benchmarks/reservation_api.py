@@ -29,6 +29,7 @@ from adapters.database import in_transaction
 from adapters.wakeups import PUBLISH, wake
 from benchmarks.audit import audit, audit_floor
 from benchmarks.clients import Load, orders_of
+from benchmarks.figures import Result, Say
 from benchmarks.ledger import POOL, Laboratory, laboratory, now, open_ledger
 from onhand.services.reservation_api import create_app
 from onhand.services.reservation_desk import Desk
@@ -191,7 +192,29 @@ def service(kind: str, url: str) -> Iterator[int]:
         process.wait(20)
 
 
-def measure(lab: Laboratory, kind: str, load: Load) -> tuple[float, float, float]:
+def measure(quick: bool, say: Say) -> Result:
+    """For the registry: holds and sales, beside the update by HTTP; with the time to the answer."""
+    rounds, seconds, some = (1, 0.2, (2,)) if quick else (3, 1.5, CLIENTS)
+    result = Result()
+    with laboratory() as lab:
+        for clients in some:
+            say(f"{clients} connections")
+            load = Load(clients, "spread", seconds)
+            found = [{kind: measured(lab, kind, load) for kind in KINDS} for _ in range(rounds)]
+            beside = [one["update"][0] for one in found]
+            for kind in KINDS:
+                rates, p50, p99 = (list(column) for column in zip(*(one[kind] for one in found), strict=True))
+                result.add(
+                    f"{kind} by HTTP, {clients} connections", "1/s", rates, series=kind, x=clients,
+                    beside="" if kind == "update" else "update by HTTP", floor=[] if kind == "update" else beside,
+                )  # fmt: skip
+                if kind == "hold":
+                    result.add(f"hold by HTTP, {clients} connections: answered, median", "ms", p50)
+                    result.add(f"hold by HTTP, {clients} connections: answered, 99 of 100", "ms", p99)
+    return result
+
+
+def measured(lab: Laboratory, kind: str, load: Load) -> tuple[float, float, float]:
     """(holds per second, p50, p99 in milliseconds); audited."""
     url = lab.fresh()
     with service(kind, url) as port:
@@ -223,7 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     with laboratory() as lab:
         for clients in chosen.clients:
             load = Load(clients, "spread", chosen.seconds)
-            rounds = [{kind: measure(lab, kind, load) for kind in KINDS} for _ in range(chosen.rounds)]
+            rounds = [{kind: measured(lab, kind, load) for kind in KINDS} for _ in range(chosen.rounds)]
             beside = median(one["update"][0] for one in rounds)
             for kind in KINDS:
                 rates, p50, p99 = zip(*(one[kind] for one in rounds), strict=True)

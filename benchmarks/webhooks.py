@@ -21,6 +21,7 @@ from sqlalchemy import Engine, text
 from adapters.channels.protocol import Capabilities, OrderDocument, OrderPage
 from adapters.database import create_engine
 from benchmarks.audit import Violation, audit
+from benchmarks.figures import Result, Say
 from benchmarks.ledger import BLIND, SKUS, laboratory, now
 from benchmarks.webhook_apps import served
 from benchmarks.webhook_client import Answers, Delivery, burst, send
@@ -61,6 +62,30 @@ def _document(order_id: str) -> OrderDocument:
         "order_id": order_id, "placed_at": changed, "updated_at": changed, "cancelled": False, "test": False,
         "lines": [line], "reversals": [],
     }  # fmt: skip
+
+
+def measure(quick: bool, say: Say) -> Result:
+    """For the registry."""
+    count, rounds = (200, 1) if quick else (COUNT, ROUNDS)
+    result = Result()
+    bare, inserts, intake, slowest, applied = [], [], [], [], []
+    gate.load()
+    with laboratory() as lab:
+        for number in range(rounds):
+            say(f"{count:,} webhooks, round {number + 1} of {rounds}")
+            deliveries = burst(count, seed=number)
+            bare.append(_floor("bare", lab.fresh(), deliveries, CONNECTIONS).rate)
+            inserts.append(_floor("inserts", lab.fresh(), deliveries, CONNECTIONS).rate)
+            done = intake_burst(lab.fresh(), deliveries, CONNECTIONS)
+            intake.append(done.answers.rate)
+            slowest.append(done.answers.quantile(0.99) * 1000)
+            applied.append(done.applied_orders / done.apply_seconds)
+    what = f"a burst of {count:,} webhooks over {CONNECTIONS} connections"
+    result.add(f"{what}: verified and stored", "1/s", intake, beside="one insert each, unverified", floor=inserts)
+    result.add(f"{what}: only read and answered", "1/s", bare)
+    result.add(f"{what}: answered, 99 of 100", "ms", slowest)
+    result.add("orders of those webhooks, read and applied to the ledger", "orders/s", applied)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def free_units(
     """
     plan_by_key(connection)
     every = HoldRequest("", channel, tuple((sku, 1) for sku in skus), timedelta(1), tuple((ref, 1) for ref in listings))
-    wanted = explode(connection, [every])[every.holder]
+    wanted = explode(connection, {every.holder: every})[every.holder]
     parts = {sku for one in wanted for sku in one.pieces}
     shelf = _unheld(connection, parts, eligible_locations(connection).get(channel, ()), now)
     promised = promised_units(connection, parts)

@@ -13,6 +13,7 @@ pool: each of them shows all that the blind ones leave, and the pool's part is t
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 
 from inventory.positions import POLICY_VERSION as POLICY_VERSION
@@ -63,7 +64,7 @@ class Market:
     def _room(self, position: Position, sku: str, pieces: int) -> Room:
         listings = self.by_sku[sku]
         tightest: Room | None = None
-        for places in _unions({one.locations for one in listings}):
+        for places in _unions(frozenset([one.locations for one in listings])):
             if not position.locations <= places:
                 continue
             sellable = self.stock[sku].sellable(places)
@@ -254,10 +255,14 @@ def _worth_closing(gain: int, shown: int) -> bool:
     return gain >= 2 and gain * 2 >= shown
 
 
-def _unions(sets: set[frozenset[str]]) -> set[frozenset[str]]:
-    """All unions of these location sets (there are few)."""
+@lru_cache(maxsize=1024)
+def _unions(sets: frozenset[frozenset[str]]) -> tuple[frozenset[str], ...]:
+    """All unions of these location sets (there are few, and the same ones for most SKUs)."""
     ordered = sorted(sets, key=sorted)
-    return {frozenset().union(*chosen) for size in range(1, len(ordered) + 1) for chosen in combinations(ordered, size)}
+    found = (
+        frozenset[str]().union(*chosen) for size in range(len(ordered)) for chosen in combinations(ordered, size + 1)
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def _after_withholding(stock: Stock) -> dict[str, int]:

@@ -177,9 +177,11 @@ class Writer:
         until = began + self._rules.apply_wait_s
         while waiting and self._client.clock() + pause <= until:
             self._client.sleep(pause)
+            looking = self._client.clock()
             try:
-                left = max(0.0, until - self._client.clock())
-                shown = self._listings.read(list(waiting), most_wait_s=left)
+                shown = self._listings.read(list(waiting), most_wait_s=max(0.0, until - looking))
+                # Looking at many takes its own time. What was looked at first may have been applied only since.
+                until += self._client.clock() - looking
             except ChannelFault as fault:
                 if not fault.retriable:
                     break

@@ -245,6 +245,14 @@ def test_what_was_patched_and_not_seen_stays_on_its_path(stage: AmazonStage) -> 
     assert stage.shop.calls["write"] - before == 2, "one feed, and one patch"
 
 
+def test_looking_at_many_takes_longer_than_the_wait_and_leaves_none_in_doubt(place: Place) -> None:
+    """With the vendor's real rates, 300 listings are 15 calls: three seconds for one look."""
+    habits = Habits(apply_delay_s=1.5, feed_delay_s=0.5, search_lag_s=0, rate_scale=1.0)
+    with place.staged(lambda url: AmazonStage(url, habits=habits, apply_wait_s=2.0)) as stage:
+        assert isinstance(stage, AmazonStage)
+        assert set(put(stage, *feed_of(stage, 300))) == {"done"}
+
+
 def test_without_an_allowance_for_feeds_rows_are_patched(place: Place) -> None:
     habits = Habits(apply_delay_s=0, feed_delay_s=0, search_lag_s=0)
     with place.staged(lambda url: AmazonStage(url, habits=habits)) as stage:
