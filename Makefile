@@ -17,7 +17,7 @@ export PIP_NO_INPUT := 1
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo up doctor test check lint format bench forms screenshots clean
+.PHONY: help install demo up doctor test check lint format bench audit faults beyond forms screenshots clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -60,8 +60,19 @@ format: $(STAMP) ## Put the sources into the common form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# ARGS="gate stack" measures these alone.
 bench: $(STAMP) ## Measure, beside the floor of the same run
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+faults: $(STAMP) ## Break every part of a running stack while it trades, and measure (20 minutes, as root)
+	@$(BIN)/python tests/end_to_end/break_everything.py $(ARGS)
+
+# ADVISORIES: a folder of advisories in OSV's form, one JSON file each; without one nothing is said of vulnerabilities.
+audit: $(STAMP) ## Check the locked packages: pins, hashes, licences, advisories
+	@$(BIN)/python tests/unit/dependency_audit.py $(if $(ADVISORIES),--advisories "$(ADVISORIES)")
+
+beyond: $(STAMP) ## Trade on several Prefect servers, workers and publishers, and kill one of each (10 minutes)
+	@$(BIN)/python tests/end_to_end/beyond_one_machine.py $(ARGS)
 
 forms: $(STAMP) ## Start every deployment once from the Prefect UI, in Chromium
 	@$(BIN)/python tests/end_to_end/start_every_deployment.py

@@ -84,7 +84,7 @@ def read_targets(path: Path, *, webhook_is_set: bool) -> list[SlackConfig | Mail
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return [EVERYTHING] if webhook_is_set else []
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AlertFileError(f"{path} cannot be read: {error}") from None
     if unknown := sorted(set(content) - {"target"}):
         raise AlertFileError(f"{path}: {unknown[0]} is unknown; it has [[target]] only")

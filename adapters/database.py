@@ -25,6 +25,13 @@ MIGRATIONS = PROJECT_ROOT / "inventory" / "migrations"
 RETRIABLE = frozenset({"40001", "40P01"})
 """SQLSTATEs after which the same transaction may succeed: serialization failure, deadlock."""
 
+SESSION_LIMITS = {
+    "statement_timeout": "30min",
+    "lock_timeout": "10min",
+    "idle_in_transaction_session_timeout": "30min",
+}
+"""Far above everything that goes well: what hangs ends one day, and lets go of what others wait for."""
+
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
 _MIGRATION_LOCK = 0x6F6E68616E64
@@ -55,6 +62,8 @@ def create_engine(url: str | URL, *, application_name: str = "onhand", pool_size
         "max_overflow": pool_size,
         "pool_timeout": 30,
         "pool_recycle": 1800,
+        # The values of a statement that fails would stand in its error.
+        "hide_parameters": True,
         "connect_args": {"application_name": application_name, "connect_timeout": 10, "options": _session(parsed)},
     }
     if "poolclass" in options:
@@ -68,7 +77,9 @@ def create_engine(url: str | URL, *, application_name: str = "onhand", pool_size
 def _session(url: URL) -> str:
     """A plan that was kept since a table was small reads all of it when it has grown: plan for what is there."""
     given = url.query.get("options", ())
-    return " ".join([*([given] if isinstance(given, str) else given), "-c plan_cache_mode=force_custom_plan"])
+    # The later of two wins: whoever states a limit in the URL has it.
+    limits = [f"-c {name}={value}" for name, value in SESSION_LIMITS.items()]
+    return " ".join([*limits, *([given] if isinstance(given, str) else given), "-c plan_cache_mode=force_custom_plan"])
 
 
 def _send_lists_as_binary(connection: "psycopg.Connection[Any]", record: object) -> None:
@@ -115,6 +126,8 @@ def migrate(url: str | URL, scripts: Path = MIGRATIONS) -> None:
     engine = create_engine(url, application_name="onhand migrate", poolclass=sqlalchemy.NullPool)
     try:
         with engine.begin() as connection:
+            # A table may be large.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             config = _config(scripts)
             config.attributes["connection"] = connection

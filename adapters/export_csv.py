@@ -156,12 +156,16 @@ def _cell(cells: Sequence[str], place: int | None) -> str:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+        # A device or a pipe has no size and may never end.
+        is_file, size = path.is_file(), path.stat().st_size
+        content = path.read_bytes() if is_file and size <= MAX_BYTES else None
         if content is not None and content.startswith(b"\x1f\x8b"):
             with gzip.open(io.BytesIO(content)) as packed:
                 content = packed.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ExportError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'damaged'}") from error
+    if not is_file:
+        raise ExportError(f"cannot read {path}: it is no file")
     if content is None or len(content) > MAX_BYTES:
         raise ExportError(f"{path.name} is larger than {MAX_BYTES // 1024**2} MB")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -180,7 +184,10 @@ def _heading(path: Path, lines: Sequence[str]) -> tuple[int, str, list[str]]:
     """Its place, the delimiter, its cells."""
     for place, line in enumerate(lines[:HEADING_WITHIN]):
         for delimiter in (",", "\t", ";"):
-            cells = next(csv.reader([line], delimiter=delimiter), [])
+            try:
+                cells = next(csv.reader([line], delimiter=delimiter), [])
+            except csv.Error:
+                continue
             names = [_name(one) for one in cells]
             if _first(names, SKU_HEADINGS) is not None and _first(names, QUANTITY_HEADINGS) is not None:
                 return place, delimiter, cells

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from importlib import metadata
+from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -29,6 +30,8 @@ DEADLINE_TIMEOUTS = 3
 
 # httpx logs each request's whole URL at INFO, and a URL can carry a key.
 logging.getLogger("httpx").setLevel(logging.WARNING)
+# And what it stands on writes down the headers of answers.
+logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 
 class Resolution(StrEnum):
@@ -178,6 +181,15 @@ def resolve(status: int, *, writes: bool, has_retry_after: bool) -> Resolution:
     return Resolution.REJECT
 
 
+def public(host: str) -> bool:
+    """Whether a host that somebody else has named may be asked: no number of this machine or of a network within. A
+    name is not looked up: what it leads to may be another thing a moment later."""
+    try:
+        return ip_address(host.partition("%")[0]).is_global
+    except ValueError:
+        return "." in host and not host.lower().rstrip(".").endswith((".localhost", ".local", ".internal"))
+
+
 def _exchange(
     client: httpx.Client,
     channel: str,
@@ -269,7 +281,7 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
     """
     if value is None:
         return None
-    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value.strip()):
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value.strip(" \t")):
         return float(value)
     until = _http_date(value)
     if until is None:

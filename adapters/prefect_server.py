@@ -3,7 +3,7 @@
 Source of paths and filters: Prefect 3.8, server/api and server/schemas/filters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,9 @@ from adapters.http import call, make_client
 MOST = 200
 """Runs that one question gives."""
 ENDED_BADLY = ("FAILED", "CRASHED")
+ENDED = ("COMPLETED", "CANCELLED", *ENDED_BADLY)
+BEGUN = ("PENDING", "RUNNING", "CANCELLING")
+"""A worker has taken such a run, and its process has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +89,49 @@ class PrefectServer:
     def running(self) -> list[Run]:
         return self._runs({"state": {"type": {"any_": ["RUNNING"]}}})
 
+    def begun(self, pool: str) -> list[Run]:
+        """The runs that workers of this pool are at now."""
+        return self._runs({"state": {"type": {"any_": list(BEGUN)}}}, pool=pool)
+
+    def planned(self, before: datetime) -> list[Run]:
+        """Runs that are to begin before this moment, or should have; the first first."""
+        wanted = {"state": {"type": {"any_": ["SCHEDULED"]}}, "expected_start_time": {"before_": before.isoformat()}}
+        return self._runs(wanted, sort="EXPECTED_START_TIME_ASC")
+
+    def ended(self, run_ids: Collection[str]) -> set[str]:
+        """Those of these runs that have ended, however they did."""
+        wanted = {"id": {"any_": sorted(run_ids)}, "state": {"type": {"any_": list(ENDED)}}}
+        return {run.id for run in self._runs(wanted)}
+
     def newest(self, deployment_id: str) -> Run | None:
         """The run of a deployment that began last."""
         runs = self._runs({"start_time": {"is_null_": False}}, deployment_id, limit=1)
         return runs[0] if runs else None
 
-    def _runs(self, wanted: Mapping[str, Any], deployment_id: str | None = None, limit: int = MOST) -> list[Run]:
-        body: dict[str, Any] = {"flow_runs": dict(wanted), "sort": "START_TIME_DESC", "limit": limit}
+    def start(self, deployment_id: str, parameters: Mapping[str, Any], key: str) -> None:
+        """A run of the deployment now, these parameters over its own. The same `key` twice is one run."""
+        body = {"parameters": dict(parameters), "idempotency_key": key}
+        call(self._client, "prefect", "POST", f"/deployments/{deployment_id}/create_flow_run", writes=True, json=body)
+
+    def say_crashed(self, run_id: str, message: str) -> None:
+        """For a run whose process has gone without a word: nobody else says it."""
+        body = {"state": {"type": "CRASHED", "name": "Crashed", "message": message}, "force": True}
+        call(self._client, "prefect", "POST", f"/flow_runs/{run_id}/set_state", writes=True, json=body)
+
+    def _runs(
+        self,
+        wanted: Mapping[str, Any],
+        deployment_id: str | None = None,
+        *,
+        limit: int = MOST,
+        pool: str | None = None,
+        sort: str = "START_TIME_DESC",
+    ) -> list[Run]:
+        body: dict[str, Any] = {"flow_runs": dict(wanted), "sort": sort, "limit": limit}
         if deployment_id is not None:
             body["deployments"] = {"id": {"any_": [deployment_id]}}
+        if pool is not None:
+            body["work_pools"] = {"name": {"any_": [pool]}}
         return [_run(one) for one in self._ask("/flow_runs/filter", body)]
 
     def _ask(self, path: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:

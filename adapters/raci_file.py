@@ -49,7 +49,7 @@ def read_raci(path: Path) -> Raci:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RaciError(f"{path} does not exist; onhand comes with one: raci.toml") from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RaciError(f"{path} cannot be read as TOML: {error}") from None
     try:
         file = _File.model_validate(content)

@@ -188,6 +188,11 @@ def secret(name: str) -> SecretStr:
     return SecretStr(value)
 
 
+def run_of_this_process() -> str | None:
+    """The id of the flow run that this process was started for, and that dies with it; None for any other process."""
+    return os.environ.get("PREFECT__FLOW_RUN_ID") or None
+
+
 def read_settings() -> Settings:
     """Read the environment now; `settings()` is what programs use."""
     _refuse_misspelt()

@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger, task
 
 from flows.forms import Location, Person, Reason, Sku, shown
 from inventory.adjustments import Adjusted, Adjustment
+from inventory.outside_text import in_markdown
 from inventory.words import AdjustmentReason
 from tasks.adjust import AdjustRequest, as_rows, post_adjustment, propose_adjustment
 from tasks.approve import approved, request_key
@@ -86,7 +87,8 @@ def adjust_stock(
     approved_by = approved(runtime(), found.request)
     done = post(found.adjustment, actor, reason, approved_by, key)
     rows = as_rows(found.adjustment.sku, found.adjustment.location, done)
-    table("adjustment", rows, f"**{found.adjustment.sku}**: {reason} ({actor}{approval(approved_by)})")
+    by = in_markdown(actor + approval(approved_by))
+    table("adjustment", rows, f"**{in_markdown(found.adjustment.sku)}**: {in_markdown(reason)} ({by})")
 
 
 def approval(approved_by: str) -> str:

@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger, task
 
 from flows.forms import Person, Reason, shown
 from inventory.counting import CountPolicy
+from inventory.outside_text import in_markdown
 from tasks.decide_counts import DecisionReport, decide_counts, waiting_rows
 from tasks.permission import the_raci
 from tasks.policies import RETRIES
@@ -52,7 +53,11 @@ def approve_counts(
     policy = CountPolicy(assumed_cost=Decimal(str(assumed_cost)))
     report = decide(numbers, decision == "approve", actor, reason, policy) if numbers else DecisionReport()
     get_run_logger().info("%s; refused %s", outcomes(report.decided), len(report.refused))
-    table("counts-decided", judged_rows(report.decided), f"{outcomes(report.decided)}, by {actor}: {reason}")
+    table(
+        "counts-decided",
+        judged_rows(report.decided),
+        f"{outcomes(report.decided)}, by {in_markdown(actor)}: {in_markdown(reason)}",
+    )
     table("counts-to-approve", waiting_rows(runtime(), policy), "What still waits for a person")
     if report.refused:
         told = "; ".join(f"{number}: {why}" for number, why in sorted(report.refused.items())[:10])

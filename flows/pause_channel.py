@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger, task
 
 from flows.forms import ChannelCode, Person, Reason, shown
 from inventory.operation_log import check_words
+from inventory.outside_text import in_markdown
 from inventory.raci import Action
 from inventory.words import PauseOwner
 from tasks.approve import approved, request_key
@@ -57,5 +58,5 @@ def pause_channel(channel: ChannelCode, actor: Person, reason: Reason, owner: Wh
         "units still shown": done.still_shown,
         "may still be sold": done.exposure,
     }
-    table(f"pause-{channel}", [row], f"**{channel}** is off sale: {reason} ({actor})")
+    table(f"pause-{channel}", [row], f"**{channel}** is off sale: {in_markdown(reason)} ({in_markdown(actor)})")
     get_run_logger().info("%s: %s, %s may still be sold", channel, done.status, done.exposure)

@@ -6,6 +6,7 @@ from typing import Annotated
 from prefect import flow, get_run_logger, task
 
 from flows.forms import ChannelCode, Person, Reason, Skus, shown
+from inventory.outside_text import in_markdown
 from inventory.promotions import Limits, Window
 from tasks.approve import approved, request_key
 from tasks.permission import Request
@@ -70,7 +71,11 @@ def promo_guard(
     )
     request = request_for(wanted, actor=actor, reason=reason)
     count = set_guard(wanted, request, approved(runtime(), request), key)
-    table("promotions", open_guards(runtime()), f"**{wanted.name}**: {count} guards {'ended' if end_now else 'set'}")
+    table(
+        "promotions",
+        open_guards(runtime()),
+        f"**{in_markdown(wanted.name)}**: {count} guards {'ended' if end_now else 'set'}",
+    )
     get_run_logger().info("%s: %s guards", wanted.name, count)
 
 

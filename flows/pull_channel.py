@@ -7,6 +7,7 @@ from prefect.client.schemas.objects import State
 
 from flows.forms import Actor, ChannelCode, EverySeconds, Minutes
 from tasks.apply import AppliedEvents
+from tasks.inherit import inherit_claims
 from tasks.listen import listening
 from tasks.noticed import NoticeReport
 from tasks.policies import RETRIES
@@ -44,6 +45,7 @@ def pull_shift(channel: str, minutes: float, every_seconds: float, approved_by: 
     """The body of the flow, for one channel; inside a flow run."""
     logger = get_run_logger()
     rows: list[dict[str, Any]] = []
+    inherit_claims()
 
     def pulls(seconds: float) -> State[list[PullReport | NoticeReport]]:
         return pull_for(channel, seconds, every_seconds, approved_by, return_state=True)

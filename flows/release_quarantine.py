@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger, task
 from expectations import gate
 from flows.forms import AnyChannel, Person, Reason, shown
 from inventory.adjustments import Adjusted
+from inventory.outside_text import in_markdown
 from inventory.words import StockState
 from tasks.adjust import as_rows as shelf_rows
 from tasks.adjust import post_release, propose_release
@@ -95,4 +96,4 @@ def release_quarantine(
     else:
         done = release_rows(request, what == "dismiss rows", approved_by, key)
         shown_rows = as_rows(done) if what == "rows" else [{"rows": done.asked, "dismissed": done.dismissed}]
-    table("release", shown_rows, f"{request.message} ({actor}: {reason})")
+    table("release", shown_rows, f"{in_markdown(request.message)} ({in_markdown(actor)}: {in_markdown(reason)})")

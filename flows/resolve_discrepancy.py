@@ -5,6 +5,7 @@ from typing import Annotated
 from prefect import flow, get_run_logger, task
 
 from flows.forms import Person, Reason, shown
+from inventory.outside_text import in_markdown
 from inventory.settling import Settled
 from tasks.policies import RETRIES
 from tasks.report import table
@@ -41,4 +42,4 @@ def resolve_discrepancy(number: Number, actor: Person, reason: Reason, release_u
         "units released": settled.released,
         "written to again": settled.undisputed,
     }
-    table("settled-discrepancy", [row], f"Settled by {actor}: {reason}")
+    table("settled-discrepancy", [row], f"Settled by {in_markdown(actor)}: {in_markdown(reason)}")

@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger, task
 from expectations import gate
 from flows.forms import ChannelCode, Person, Reason, shown
 from inventory.operation_log import check_words
+from inventory.outside_text import in_markdown
 from inventory.raci import Action
 from inventory.words import PauseOwner
 from tasks.approve import approved, request_key
@@ -54,7 +55,7 @@ def resume_channel(channel: ChannelCode, actor: Person, reason: Reason, owner: W
     rows = [
         {"channel": channel, "lifted": ", ".join(done.lifted), "orders read": done.orders, "set to zero": done.zeroed}
     ]
-    table(f"resume-{channel}", rows, f"**{channel}** {said} ({actor}: {reason})")
+    table(f"resume-{channel}", rows, f"**{channel}** {said} ({in_markdown(actor)}: {in_markdown(reason)})")
     if done.differences:
         table(f"resume-{channel}-differences", done.differences, "What it showed, against what the ledger knew of")
     get_run_logger().info("%s %s", channel, said)

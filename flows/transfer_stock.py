@@ -7,6 +7,7 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import Person, Reason, csv_field, shown
+from inventory.outside_text import in_markdown
 from tasks.approve import approved, request_key
 from tasks.move_between import COLUMNS, Step, Wish, propose_transfer, read_wish, transfer
 from tasks.permission import Request
@@ -84,7 +85,7 @@ def transfer_stock(
          "why": ""},
         *({"transfer": done.reference, "booked": "held back", **held} for held in done.held),
     ]  # fmt: skip
-    table("transfer", rows, f"Transfer **{done.reference}**: {step} ({actor})")
+    table("transfer", rows, f"Transfer **{in_markdown(done.reference)}**: {step} ({in_markdown(actor)})")
     get_run_logger().info("%s: %s units booked, %s lines held back", reference, done.units, len(done.held))
     if done.held and not done.units and not done.repeated:
         raise NothingMoved(f"{len(done.held)} lines were held back, none was booked: see the table")

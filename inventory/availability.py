@@ -143,6 +143,7 @@ class Selling:
     channel: str
     mode: str
     unconfirmed_until: datetime | None
+    published_at: datetime | None
 
 
 def listings_that_share(connection: Connection, skus: Collection[str]) -> dict[str, list[Selling]]:
@@ -157,7 +158,8 @@ def listings_that_share(connection: Connection, skus: Collection[str]) -> dict[s
                        CASE WHEN part.component_sku = connected.sku THEN part.bundle_sku ELSE part.component_sku END
                 FROM connected JOIN bundle_component part ON connected.sku IN (part.component_sku, part.bundle_sku)
             )
-            SELECT connected.wanted, listing.id, listing.channel, listing.unconfirmed_until, channel.mode
+            SELECT connected.wanted, listing.id, listing.channel, listing.unconfirmed_until, listing.published_at,
+                   channel.mode
             FROM connected
             JOIN listing ON listing.sku = connected.sku
             JOIN channel ON channel.code = listing.channel
@@ -167,7 +169,7 @@ def listings_that_share(connection: Connection, skus: Collection[str]) -> dict[s
     )
     found: dict[str, list[Selling]] = {sku: [] for sku in skus}
     for row in rows:
-        found[row.wanted].append(Selling(row.id, row.channel, row.mode, row.unconfirmed_until))
+        found[row.wanted].append(Selling(row.id, row.channel, row.mode, row.unconfirmed_until, row.published_at))
     return found
 
 

@@ -93,7 +93,7 @@ def advance_watermark(connection: Connection, code: str, newest: datetime | None
 @dataclass(frozen=True, slots=True)
 class ShownCounts:
     """How many listings a channel has, how many of them show more than zero, and how many were taken to zero
-    by a push lately and are there still."""
+    by a push lately and are there still, those included that are being taken there just now."""
 
     listings: int
     selling: int
@@ -106,10 +106,13 @@ def shown_counts(connection: Connection, codes: Sequence[str], *, since: datetim
         text(
             """
             SELECT channel, count(*) AS listings,
-                   count(*) FILTER (WHERE observed > 0) AS selling,
+                   count(*) FILTER (WHERE observed > 0 AND NOT closing) AS selling,
                    count(*) FILTER (WHERE published = 0 AND published_at > :since
-                                      AND coalesce(observed, 0) <= 0) AS zeroed
-            FROM listing WHERE channel = ANY(:codes) GROUP BY channel
+                                      AND (closing OR coalesce(observed, 0) <= 0)) AS zeroed
+            FROM listing,
+                 LATERAL (SELECT coalesce(published = 0 AND published_at > :since, false)
+                                 AND unconfirmed_until IS NOT NULL) AS under_way (closing)
+            WHERE channel = ANY(:codes) GROUP BY channel
             """
         ),
         {"codes": list(codes), "since": since},

@@ -98,10 +98,42 @@ def sample_listings(connection: Connection, channel: str, *, seed: int, size: in
     return sorted(row.id for row in rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The listings of one channel with these ids, both included."""
+
+    first: int
+    last: int
+
+
+ALL = Range(0, 2**62)
+
+
+def ranges_of(connection: Connection, channel: str, count: int) -> list[Range]:
+    """The channel's listings in so many ranges of about equal size, or fewer if it has fewer listings. The first begins
+    and the last ends where nothing is left out, also of what is added while they are read."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT unnest(percentile_disc(CAST(:shares AS float8[])) WITHIN GROUP (ORDER BY id)) AS id "
+            "FROM listing WHERE channel = :channel ORDER BY 1"
+        ),
+        {"channel": channel, "shares": [number / count for number in range(1, count)]},
+    )
+    ends = [row.id for row in rows if row.id is not None] if count > 1 else []
+    return [Range(before + 1, end) for before, end in zip([ALL.first - 1, *ends], [*ends, ALL.last], strict=True)]
+
+
 def pages_of(
-    connection: Connection, channel: str, size: int, *, skus: Sequence[str] = (), ids: Sequence[int] | None = None
+    connection: Connection,
+    channel: str,
+    size: int,
+    *,
+    skus: Sequence[str] = (),
+    ids: Sequence[int] | None = None,
+    within: Range = ALL,
 ) -> Iterator[ListingPage]:
-    """The listings of the channel, `size` at a time, by key: of these SKUs if there are any, of these ids if given.
+    """The listings of the channel, `size` at a time, by key: of these SKUs if there are any, of these ids if given, of
+    those `within` a range.
 
     Commits after each page: nothing stays locked while a channel is asked.
     """
@@ -111,10 +143,10 @@ def pages_of(
             if page.refs:
                 yield page
         return
-    last = 0
-    condition = "AND id > :last" + (" AND sku = ANY(:skus)" if skus else "")
+    last = within.first - 1
+    condition = "AND id > :last AND id <= :end" + (" AND sku = ANY(:skus)" if skus else "")
     while True:
-        page = _page(connection, channel, size, condition, last=last, skus=list(skus))
+        page = _page(connection, channel, size, condition, last=last, end=within.last, skus=list(skus))
         if not page.refs:
             return
         last = page.last

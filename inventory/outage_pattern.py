@@ -78,7 +78,7 @@ def _rule(text: str, channels: int) -> Rule:
             )
         given[name] = value
     number = given.get("channel", "")
-    if not number.isdecimal() or not 1 <= int(number) <= channels:
+    if not number.isdecimal() or len(number) > 9 or not 1 <= int(number) <= channels:
         raise OutageError(f"the outage {text!r} needs a channel from 1 to {channels}")
     if ("weekday" in given) == ("date" in given):
         raise OutageError(f"the outage {text!r} needs either a weekday or a date")

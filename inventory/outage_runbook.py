@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from inventory.channels import channel_state
 from inventory.darkness import GRACE, MISSED
 from inventory.fallback_settings import Fallback
+from inventory.outside_text import in_markdown
 from inventory.pauses import open_pauses
 from inventory.policy_file import STRICT_FOR_ALL, parse_policy_file
 from inventory.policy_store import in_force
@@ -68,7 +69,10 @@ def facts(connection: Connection, channel: str, *, now: datetime) -> Facts:
     newest = in_force(connection)
     file = parse_policy_file(newest.content) if newest is not None else STRICT_FOR_ALL
     terms = [(name, file.terms(channel, name, now)) for name in row.classes or [""]]
-    pauses = [f"off sale by {one.owner} ({one.actor}: {one.reason})" for one in open_pauses(connection, [channel])]
+    pauses = [
+        f"off sale by {one.owner} ({in_markdown(one.actor)}: {in_markdown(one.reason)})"
+        for one in open_pauses(connection, [channel])
+    ]
     return Facts(
         channel, row.vendor, now, state.mode.value, row.write_mode == "compare_and_set", row.asks_first,
         None if row.pulls_every is None else timedelta(seconds=row.pulls_every),

@@ -205,7 +205,7 @@ def parse_policy_file(text: str) -> PolicyFile:
         raise PolicyFileError("the policy file holds a zero byte")
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise PolicyFileError(f"the policy file is not valid TOML: {error}") from None
     except RecursionError:
         raise PolicyFileError("the policy file is nested too deep") from None

@@ -137,8 +137,9 @@ def warm_server(inherited: Mapping[str, str], logs: Path, path: Path) -> Managed
     return ManagedProcess(
         "warm",
         [sys.executable, "-m", "onhand.warm_server", str(path)],
-        # A forked process has one thread: those that a library would start by itself would be missing in it.
-        {"OPENBLAS_NUM_THREADS": "1", **inherited},
+        # A forked process has one thread: those that a library would start by itself would be missing in it. And what
+        # several threads of a run free is to be used again by others.
+        {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", **inherited},
         PROJECT_ROOT,
         logs / "warm.log",
         healthy=lambda: _takes(path),
@@ -200,10 +201,10 @@ def ensure_pool(api_url: str, command: str | None = None) -> None:
         if found.status_code != httpx.codes.OK:
             pool = {"name": WORK_POOL, "type": "process", "base_job_template": template}
             answer = client.post(f"{api_url}/work_pools/", json=pool)
-            wanted = (httpx.codes.CREATED, httpx.codes.OK, httpx.codes.CONFLICT)
+            wanted = {httpx.codes.CREATED, httpx.codes.OK, httpx.codes.CONFLICT}
         elif command is not None and found.json()["base_job_template"] != template:
             answer = client.patch(f"{api_url}/work_pools/{WORK_POOL}", json={"base_job_template": template})
-            wanted = (httpx.codes.NO_CONTENT, httpx.codes.OK)
+            wanted = {httpx.codes.NO_CONTENT, httpx.codes.OK}
         else:
             return
         if answer.status_code not in wanted:

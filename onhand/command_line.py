@@ -93,6 +93,14 @@ def doctor() -> None:
 
 
 @app.command()
+def migrate() -> None:
+    """Bring the ledger of ONHAND_DATABASE_URL to the newest version of its tables."""
+    from onhand.migrate_command import run_migrate
+
+    raise typer.Exit(run_migrate())
+
+
+@app.command()
 def replay(
     orders: Path = typer.Option(..., exists=True, dir_okay=False, help="CSV of orders, plain or .gz."),
     policies: str = typer.Option("mirror,strict,calibrated:0.001", help="Separated by commas; see docs/policies.md."),
@@ -232,6 +240,41 @@ def watchdog(
     raise typer.Exit(run_watchdog(once=once, every_minutes=every_minutes))
 
 
+@app.command()
+def leaks(
+    also: list[str] = typer.Option([], help="Look for this text, too: a buyer's name, a token that was replaced."),
+) -> None:
+    """Does a secret that is in use stand in the ledger, in Prefect's database, in a log? Exit code 1 when it does."""
+    from onhand.leaks_command import run_leaks
+
+    raise typer.Exit(run_leaks(also))
+
+
+@app.command()
+def simulate(
+    seeds: int = typer.Option(100, min=1, max=10_000_000, help="How many."),
+    start: int = typer.Option(1, min=0, help="The first one."),
+    days: float = typer.Option(1.0, min=0.1, max=365, help="Virtual days of each."),
+    jobs: int = typer.Option(1, min=1, max=64, help="Processes, each with a database of its own."),
+    json: Path | None = typer.Option(None, dir_okay=False, help="Write the figures into this file."),
+) -> None:
+    """Everything fails at once, on imitated shops and a virtual clock: are the promises kept? Exit code 1: not all."""
+    from onhand.simulate_command import run_simulate
+
+    raise typer.Exit(run_simulate(seeds, start, days, jobs, json))
+
+
+@app.command()
+def drill(
+    scenario: str = typer.Option("marketplace_times_out", help="Its name; see --list."),
+    listing: bool = typer.Option(False, "--list", help="Name them all."),
+) -> None:
+    """Rehearse an outage or a rush on imitated shops: what happened, what onhand did, what it came to."""
+    from onhand.drill_command import run_drill
+
+    raise typer.Exit(run_drill(scenario, listing=listing))
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit with its code. Never shows a traceback for what a user did."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
@@ -270,11 +313,14 @@ def _known(error: Exception) -> int | None:
     from inventory.policy_file import PolicyFileError
     from inventory.policy_text import PolicyError
     from inventory.rebuilding import NotRebuildable
+    from onhand.drill_command import DrillError
     from onhand.ledger_access import LedgerUnreachable
     from onhand.policy_command import PolicyCommandError
     from onhand.processes import ProcessError
     from onhand.runbook_command import RunbookError
     from onhand.services.tokens import TokenError
+    from onhand.simulate_command import SimulationError
+    from onhand.simulation.totals import Lost
     from onhand.stack import StackError
     from tasks.readiness_check import AuditError
     from tasks.replay_orders import ReplayError
@@ -283,11 +329,11 @@ def _known(error: Exception) -> int | None:
         return NONSENSE
     if isinstance(error, AuditError | ExportError):
         return NONSENSE
-    if isinstance(error, UnknownChannel | RunbookError):
+    if isinstance(error, UnknownChannel | RunbookError | SimulationError | DrillError):
         return NONSENSE
     if isinstance(error, RaciError | SettingsError | ChannelFileError | TraceError | UnknownSku | TokenError):
         return NONSENSE
-    if isinstance(error, EmbeddedPostgresError | ProcessError | StackError | OperationalError):
+    if isinstance(error, EmbeddedPostgresError | ProcessError | StackError | OperationalError | Lost):
         return PROBLEM
     if isinstance(error, LedgerUnreachable | NotRebuildable):
         return PROBLEM

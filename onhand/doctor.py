@@ -150,7 +150,7 @@ def check_database(settings: Settings) -> Finding:
         engine.dispose()
     if present != wanted:
         detail = f"at revision {', '.join(sorted(present)) or 'none'}, wanted {', '.join(sorted(wanted))}"
-        return Finding("database", Outcome.PROBLEM, detail, "`make up` migrates it")
+        return Finding("database", Outcome.PROBLEM, detail, "`onhand migrate` migrates it; the embedded one, `make up`")
     return Finding("database", Outcome.OK, f"reachable, at revision {', '.join(sorted(present)) or 'none'}")
 
 

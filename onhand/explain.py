@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from inventory.availability import Availability
 from inventory.explanation import Explanation, explain
 from inventory.words import OUTSIDE_ACCOUNTS
 from onhand.ledger_access import reach_ledger
+from onhand.shown import escape
 
 MOST_HOLDERS = 20
 """Shown in a terminal."""

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from inventory.explanation import resolve
 from inventory.exposure_view import Total, by_listing, by_sku, samples, total
 from onhand.ledger_access import reach_ledger
+from onhand.shown import escape
 
 
 def run_exposure(sku: str | None, *, most: int, hours: float, as_json: bool) -> int:

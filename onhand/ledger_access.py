@@ -31,7 +31,9 @@ def reach_ledger() -> Iterator[Engine]:
             reason = str(error.orig).strip().splitlines()[0]
             raise LedgerUnreachable(f"the ledger cannot be reached ({reason}): see `onhand doctor`") from error
         if present != wanted:
-            raise LedgerUnreachable("the ledger is of another version: `onhand up` migrates it")
+            raise LedgerUnreachable(
+                "the ledger is of another version: `onhand migrate` migrates it; the embedded one, `onhand up`"
+            )
         yield engine
     finally:
         engine.dispose()

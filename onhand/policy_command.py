@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Engine
 
@@ -18,6 +17,7 @@ from inventory.foresight import Foreseen, differences
 from inventory.policy_file import PolicyFile, PolicyFileError, parse_policy_file
 from inventory.policy_store import bring_in_force, check, versions
 from onhand.ledger_access import reach_ledger
+from onhand.shown import escape
 
 ACTIONS = ("show", "check", "diff", "apply")
 MOST_ROWS = 200

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from adapters.channels.registry import ChannelConfig, ChannelFileError, read_channels
 from adapters.settings import Settings, read_settings
 from onhand.ledger_access import LedgerUnreachable, reach_ledger
+from onhand.shown import escape
 from tasks.roll_call import RollCall, call_the_roll, pinger, prefect_of, tell_ledger_is_back, tell_without_ledger
 from tasks.runtime import Runtime
 from tasks.tell import office_of, tell

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from adapters.settings import settings
 from inventory.approvals import Approval, NotApproved
+from inventory.outside_text import in_markdown
 from inventory.words import ApprovalStatus
 from tasks.permission import Request, answer, ask_if_needed, the_raci, who_approved
 from tasks.runtime import Runtime
@@ -80,7 +81,7 @@ def approved(runtime: Runtime, request: Request) -> str:
 def _ask_in_the_ui(approval: Approval, seconds: float) -> Answer | None:
     """Suspends; where the run was resumed already, what was answered (None: nothing). One key a try, for the server
     asks under one key only once."""
-    said = f"**{approval.message}**\n\nAsked by {approval.actor}."
+    said = f"**{in_markdown(approval.message)}**\n\nAsked by {in_markdown(approval.actor)}."
     if approval.note:
         said += f"\n\nThe answer before did not count: {approval.note}."
     form = Answer.with_initial_data(description=said)

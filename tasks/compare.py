@@ -18,9 +18,9 @@ from expectations.snapshot_frames import SnapshotRow, snapshot_frame
 from expectations.verdict import Status, Verdict
 from inventory.channels import ChannelState, channel_state
 from inventory.exposure import Observation
-from inventory.gate_log import HeldRow, hold_rows, release_rows_under
+from inventory.gate_log import HeldRow, hold_rows, release_rows, release_rows_under
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
-from inventory.listing_scopes import hot_listings, pages_of, sample_listings
+from inventory.listing_scopes import ALL, Range, hot_listings, pages_of, sample_listings
 from inventory.readings import (
     LARGEST,
     Counts,
@@ -51,12 +51,14 @@ _MOST_NAMED = 50
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which listings: `hot`, `full`, or `sample` (of `size`, drawn by `seed`); `skus` narrows a full one."""
+    """Which listings: `hot`, `full`, or `sample` (of `size`, by `seed`); `skus` and `within` narrow a full one."""
 
     name: str = "full"
     skus: Sequence[str] = ()
     seed: int = 0
     size: int = 500
+    within: Range = ALL
+    """Other processes read the other ranges of the channel."""
 
 
 def compare_channel(
@@ -126,7 +128,14 @@ class _Session:
     def _read(self) -> None:
         ids = self._ids()
         with self.runtime.channel(self.result.channel) as adapter:
-            for page in pages_of(self.connection, self.result.channel, self.chunk, skus=self.scope.skus, ids=ids):
+            for page in pages_of(
+                self.connection,
+                self.result.channel,
+                self.chunk,
+                skus=self.scope.skus,
+                ids=ids,
+                within=self.scope.within,
+            ):
                 self._read_page(adapter, page.refs)
 
     def _ids(self) -> list[int] | None:
@@ -210,9 +219,13 @@ class _Session:
     def _note_verdict(self, connection: Connection, verdict: Verdict, now: datetime) -> None:
         code, subject = self.result.channel, f"{SUITE}/{self.result.channel}"
         record(connection, code, verdict, now)
+        whole = self.scope.within == ALL
         if self.scope.name == "full" and not self.scope.skus:
             # All were read: what is still unusable is held again below.
-            release_rows_under(connection, SUITE, [code], now=now)
+            if whole:
+                release_rows_under(connection, SUITE, [code], now=now)
+            else:
+                release_rows(connection, SUITE, _held_within(connection, code, self.scope.within), now=now)
         held = [HeldRow(f"{code}/{ref}", "UNUSABLE", "a number that no shelf can hold", None, ref)
                 for ref in self.unusable[:1000]]  # fmt: skip
         hold_rows(connection, SUITE, code, held, now=now)
@@ -220,7 +233,8 @@ class _Session:
             message = f"what {code} shows is not believed, nothing is healed by it: {verdict.summary()}"
             incident = NewIncident(IncidentKind.BATCH_BLOCKED, Severity.CRITICAL, subject, message)
             open_incidents(connection, [incident], now=now)
-        else:
+        elif whole:
+            # A part cannot tell for the others: whoever joins them does (`believed`).
             resolve_incidents(connection, IncidentKind.BATCH_BLOCKED, [subject], now=now)
 
     def _settle(self, connection: Connection, stale: bool, heal: bool) -> None:
@@ -249,6 +263,25 @@ class _Session:
                     raise
                 time.sleep(0.02 * attempt)
         raise AssertionError("unreachable")
+
+
+def believed(runtime: Runtime, channel: str) -> None:
+    """All parts of the channel were read, and the gate believes each."""
+    with unit_of_work(runtime.engine) as connection:
+        resolve_incidents(connection, IncidentKind.BATCH_BLOCKED, [f"{SUITE}/{channel}"], now=runtime.now())
+
+
+def _held_within(connection: Connection, channel: str, within: Range) -> list[str]:
+    rows = connection.execute(
+        text(
+            "SELECT row_key FROM quarantined_row AS held "
+            "JOIN listing ON listing.channel = held.channel AND listing.ref = held.listing_ref "
+            "WHERE held.suite = :suite AND held.channel = :channel AND held.status = 'open' "
+            "AND listing.id BETWEEN :first AND :last"
+        ),
+        {"suite": SUITE, "channel": channel, "first": within.first, "last": within.last},
+    )
+    return [row.row_key for row in rows]
 
 
 def _usable(reading: Reading) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from adapters.database import unit_of_work
+from adapters.database import in_transaction, unit_of_work
 from adapters.wakeups import Wakeups, pull_topic
 from inventory import notice_store
+from inventory.left_claims import drop_events
 from tasks.noticed import NoticeReport, read_noticed
 from tasks.queue import draining
 from tasks.runtime import Runtime
@@ -49,6 +50,8 @@ class Listener:
 
 @contextmanager
 def listening(runtime: Runtime, channel: str) -> Iterator[Listener]:
-    """Hear the channel's wake-ups, and drain its queue if it has one, until the end of the block."""
+    """Hear the channel's wake-ups, and drain its queue if it has one, until the end of the block. What this process had
+    claimed of the channel before is free again: an attempt that a lost connection ended would else keep it."""
+    in_transaction(runtime.engine, lambda connection: drop_events(connection, runtime.owner, channel))
     with Wakeups(runtime.engine, [pull_topic(channel)]) as wakeups, draining(runtime, channel):
         yield Listener(runtime, channel, wakeups)

@@ -44,10 +44,10 @@ def moment(snapshot: str, taken_at: str, folder: Path, *, now: datetime) -> date
     words = snapshot.strip()
     if "\n" in words or not words.lower().endswith(".csv"):
         return now
-    path = Path(words).expanduser()
     try:
+        path = Path(words).expanduser()
         return datetime.fromtimestamp((path if path.is_absolute() else folder / path).stat().st_mtime, UTC)
-    except OSError:
+    except (OSError, ValueError, RuntimeError):
         # It is then told why it cannot be read.
         return now
 

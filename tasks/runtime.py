@@ -11,15 +11,17 @@ import pandas as pd
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from adapters.allowances import Allowances
 from adapters.channels.notices import NoticeQueue
 from adapters.channels.protocol import Channel
 from adapters.channels.registry import ChannelConfig, open_channel, read_channels
 from adapters.database import create_engine, database_url
-from adapters.settings import secret, settings
+from adapters.settings import run_of_this_process, secret, settings
 from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
 from inventory.guidance import Remembered
+from inventory.left_claims import owner_of
 from inventory.revisions import count_revisions
 from tasks.channel_pool import ChannelPool
 
@@ -33,6 +35,10 @@ class Memory:
     """(channel, call) whose faults this process has noted (`tasks.trouble`)."""
 
 
+def some_owner() -> str:
+    return f"process-{uuid4().hex[:12]}"
+
+
 @dataclass
 class Runtime:
     """`channel(code)` opens an adapter for one thread; `owner` names this process in leases."""
@@ -40,7 +46,7 @@ class Runtime:
     engine: Engine
     open: Callable[[str], Channel]
     now: Callable[[], datetime]
-    owner: str = field(default_factory=lambda: f"process-{uuid4().hex[:12]}")
+    owner: str = field(default_factory=some_owner)
     lease: timedelta = timedelta(minutes=2)
     """How long what this process has claimed stays its own; then another takes it for dead."""
     check: Callable[[str, pd.DataFrame, Parameters], Verdict] = gate.check
@@ -101,7 +107,7 @@ def runtime() -> Runtime:
     def open_by_code(code: str) -> Channel:
         if code not in configs:
             raise KeyError(f"no channel {code!r}; {configured.channels_file.name} has {', '.join(sorted(configs))}")
-        return open_channel(configs[code], named_secret, revisions)
+        return open_channel(configs[code], named_secret, revisions, Allowances(engine, code))
 
     def queue(code: str) -> NoticeQueue | None:
         return configs[code].queue(named_secret) if code in configs else None
@@ -111,10 +117,13 @@ def runtime() -> Runtime:
         return code in configs and configs[code].tells_by_itself()
 
     engine = create_engine(database_url(configured), pool_size=configured.database_pool_size)
+    run_id = run_of_this_process()
     return Runtime(
         engine,
         open_by_code,
         lambda: datetime.now(UTC),
+        # By its run's name, so that what it holds is free as soon as that run is known to be dead.
+        owner=owner_of(run_id) if run_id else some_owner(),
         queue=queue,
         expects_notices=expects_notices,
         pool=ChannelPool(open_by_code),

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
+from adapters.allowances import Allowances
 from adapters.channels.amazon_budget import Plan
 from adapters.channels.amazon_catalogue import MOST_IDENTIFIERS, Listings
 from adapters.channels.amazon_client import AmazonClient
@@ -85,14 +86,15 @@ class Amazon:
         page_size: int = LARGEST_PAGE,
         transport: httpx.BaseTransport | None = None,
         shared: Shared | None = None,
+        together: Allowances | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         chance: random.Random | None = None,
     ) -> None:
         """`most_wait_s`: how long one call may wait for its allowance. `plans`: rates that differ from the
-        vendor's defaults. `marketplace_ids`: the first is the one that quantities are written to. Raises
-        ValueError for plain HTTP beyond this machine."""
+        vendor's defaults. `together`: where all processes count their calls. `marketplace_ids`: the first is the one
+        that quantities are written to. Raises ValueError for plain HTTP beyond this machine."""
         for url in (base_url, token_url):
             address = urlsplit(url)
             if address.scheme != "https" and address.hostname not in ("127.0.0.1", "::1", "localhost"):
@@ -107,7 +109,8 @@ class Amazon:
             base_url=base_url.rstrip("/"),
             token_url=token_url,
             credentials=credentials,
-            shared=shared or shared_for(code, base_url, credentials, plans=plans or {}, clock=clock, sleep=sleep),
+            shared=shared
+            or shared_for(code, base_url, credentials, plans=plans or {}, together=together, clock=clock, sleep=sleep),
             timeout_s=timeout_s,
             most_wait_s=most_wait_s,
             transport=transport,

@@ -4,12 +4,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from adapters.channels.amazon_shared import Shared
 from adapters.channels.amazon_tokens import Credentials, Tokens
-from adapters.http import Answer, ChannelFault, Resolution, call, make_client, transfer
+from adapters.http import Answer, ChannelFault, Resolution, call, make_client, public, transfer
 
 BACKOFF_S = 0.5
 TIMES_THROTTLED = 3
@@ -80,10 +81,23 @@ class AmazonClient:
     def upload(self, url: str, content: bytes, content_type: str) -> None:
         """Raises ChannelFault. An upload by itself changes nothing at the vendor."""
         headers = {"content-type": content_type}
-        transfer(self._plain, self.code, "PUT", url, writes=False, content=content, headers=headers)
+        transfer(self._plain, self.code, "PUT", self._outside(url), writes=False, content=content, headers=headers)
 
     def download(self, url: str) -> bytes:
-        return transfer(self._plain, self.code, "GET", url, writes=False)
+        """Raises ChannelFault."""
+        return transfer(self._plain, self.code, "GET", self._outside(url), writes=False)
+
+    def _outside(self, url: str) -> str:
+        """The address of a document, as an answer says it: never one of this machine, unless Amazon is there, too."""
+        own = urlsplit(str(self._client.base_url)).hostname
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            host = None
+        if not host or (host != own and (parts.scheme != "https" or not public(host))):
+            raise ChannelFault(self.code, Resolution.MALFORMED, "a document lies at an address that is none")
+        return url
 
     def _send(
         self,

@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from adapters.allowances import Allowances
 from adapters.channels.amazon import TOKEN_URL, Amazon
 from adapters.channels.amazon_budget import PLANS, Plan
 from adapters.channels.amazon_notifications import AmazonQueue
@@ -60,7 +61,7 @@ class AmazonConfig(ChannelConfigBase):
     def write_mode(self) -> WriteMode:
         return WriteMode.ABSOLUTE
 
-    def open(self, secret: Secret) -> Amazon:
+    def open(self, secret: Secret, together: Allowances | None = None) -> Amazon:
         return Amazon(
             self.code,
             base_url=self.base_url,
@@ -77,6 +78,7 @@ class AmazonConfig(ChannelConfigBase):
             feed_wait_s=self.feed_wait_s,
             feed_from=self.feed_from,
             doubt_lowerings=self.doubt_lowerings,
+            together=together,
         )
 
     def queue(self, secret: Secret) -> AmazonQueue | None:

@@ -67,6 +67,8 @@ def translate(row: Any, place: str) -> OrderDocument | None:
         item = _mapping(raw, order_id, "an item")
         lines.append(_line(item, order_id))
         reversals.extend(_cancelled(item, lines[-1], status == "CANCELLED", updated_at, order_id))
+        if len(reversals) > MOST_UNITS_GONE:
+            raise UntranslatableError(order_id, f"more than {MOST_UNITS_GONE} units of an order are cancelled")
         if sent := _progress(item)[0]:
             fulfilled.append({"line_id": lines[-1]["line_id"], "quantity": sent})
     document: OrderDocument = {

@@ -2,14 +2,17 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from adapters.channels.notices import NoticeQueue
 from adapters.channels.protocol import Channel
 from adapters.channels.webhooks import ReceivesWebhooks
 from inventory.setup import ChannelSetup
 from inventory.words import ChannelMode, WriteMode
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Secret = Callable[[str], SecretStr]
 """Name of a secret, as `channels.toml` has it → its value."""
@@ -42,6 +45,27 @@ class ChannelConfigBase(BaseModel):
     in_doubt_seconds: float = Field(default=600, gt=0)
     overlap_seconds: float = Field(default=600, ge=0)
     timeout_s: float = Field(default=10, gt=0)
+
+    @field_validator("base_url", "token_url", "queue_url", check_fields=False)
+    @classmethod
+    def _keeps_secrets(cls, url: str | None, info: ValidationInfo) -> str | None:
+        """Tokens go there. Raises ValueError: over plain HTTP they could be read on the way."""
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname
+        except ValueError:
+            host = None
+        if not host or "\\" in url:
+            raise ValueError(f"{info.field_name} is no address; write it as https://api.example.com")
+        if parts.scheme != "https" and host not in LOOPBACK:
+            raise ValueError(f"{info.field_name} must begin with https://, for the secret would be readable on the way")
+        if "@" in parts.netloc:
+            raise ValueError(
+                f"{info.field_name} holds a user or a password; name them, as an environment variable or a block"
+            )
+        return url
 
     @property
     @abstractmethod

@@ -54,6 +54,8 @@ def translate_order(orders: Orders, row: Any) -> OrderDocument | None:
     reversals = [] if orders.reversals is None else list(_listed(orders.reversals, row, lines))
     for line in lines:
         reversals += _unlisted(line, row, reversals, closed, updated_at)
+        if len(reversals) > 2 * MOST_UNITS_GONE:
+            raise UntranslatableError(f"more than {2 * MOST_UNITS_GONE} reversals are in one order")
     document: OrderDocument = {
         "order_id": order_id,
         "placed_at": placed_at,

@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from adapters.allowances import Allowances
 from adapters.channels import declared_templates as templates
 from adapters.channels.declared_auth import ClientCredentials, Credentials, TokenPlace
 from adapters.channels.declared_models import Limits, Request
@@ -34,6 +35,8 @@ class Shared:
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held during a request where only one may be under way."""
     token: TokenPlace = field(default_factory=TokenPlace)
+    together: Allowances | None = None
+    """Where all processes count their requests; None: this one counts its own."""
     _free_at: float = 0.0
     _closed_until: float = 0.0
 
@@ -45,6 +48,9 @@ class Shared:
         with self.lock:
             now = self.clock()
             wait = max(0.0, self._closed_until - now)
+        if self.together is not None and limits.requests_per_second is not None and wait <= most_s:
+            return max(wait, self.together.take("requests", limits.requests_per_second, limits.burst, most_s))
+        with self.lock:
             if limits.requests_per_second is not None:
                 interval = 1.0 / limits.requests_per_second
                 full_at = max(self._free_at, now)

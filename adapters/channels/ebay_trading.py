@@ -123,5 +123,8 @@ def texts(content: bytes) -> dict[str, list[str]]:
     parser.StartElementHandler = begin
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text
-    parser.Parse(content, True)
+    try:
+        parser.Parse(content, True)
+    except (LookupError, ValueError):
+        raise expat.ExpatError("an encoding that cannot be read") from None
     return found

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import ValidationError, field_validator, model_validator
 
+from adapters.allowances import Allowances
 from adapters.channels.config import ChannelConfigBase, Secret
 from adapters.channels.declared import PINNED_WITHIN_S, DeclaredChannel, numbered
 from adapters.channels.declared_auth import credentials_for
@@ -77,12 +78,15 @@ class HttpConfig(ChannelConfigBase):
         *,
         transport: httpx.BaseTransport | None = None,
         shared: Shared | None = None,
+        together: Allowances | None = None,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> DeclaredChannel:
         """See the base. Limits and tokens are shared by all adapters of the channel in this process, unless
-        `shared` is handed in. Raises ValueError for a secret that cannot be sent."""
+        `shared` is handed in; with `together` limits are shared by all processes. Raises ValueError for a secret that
+        cannot be sent."""
         known = shared or shared_for(self.code, self.base_url, self.auth.model_dump_json())
+        known.together = together or known.together
         wire = Wire(
             self.code,
             base_url=self.base_url,

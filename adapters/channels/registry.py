@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from adapters.allowances import Allowances
 from adapters.channels.amazon_config import AmazonConfig
 from adapters.channels.bigcommerce_config import BigCommerceConfig
 from adapters.channels.config import Secret
@@ -41,7 +42,10 @@ def read_channels(path: Path) -> dict[str, ChannelConfig]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ChannelFileError(f"{path} does not exist; see docs/channels.example.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ChannelFileError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        # Also a number of too many digits, and tables that are nested too deep.
         raise ChannelFileError(f"{path} is not valid TOML: {error}") from None
     try:
         channels = _channels.validate_python(content.get("channel", []))
@@ -60,11 +64,16 @@ Revisions = Callable[[str, Sequence[str], datetime, datetime], Mapping[str, int]
 """(channel, refs, since, until) → how often each listing was written to, by all processes together."""
 
 
-def open_channel(config: ChannelConfig, secret: Secret, revisions: Revisions | None = None) -> Channel:
+def open_channel(
+    config: ChannelConfig, secret: Secret, revisions: Revisions | None = None, together: Allowances | None = None
+) -> Channel:
     """The adapter of one channel, ready to be used by one thread at a time; close it when done.
 
     `revisions`: for vendors that limit how often a listing may be written to. None: each process counts its own.
+    `together`: for vendors that count calls without telling how many are left. None: likewise.
     """
     if isinstance(config, EbayConfig) and revisions is not None:
         return config.open(secret, CountedByPublications(partial(revisions, config.code)))
+    if isinstance(config, AmazonConfig | HttpConfig) and together is not None:
+        return config.open(secret, together=together)
     return config.open(secret)

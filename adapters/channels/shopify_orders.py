@@ -92,6 +92,8 @@ def translate(
             refunded[line_id] = refunded.get(line_id, 0) + (UNCLEAR if units is None else units)
     for item in items:
         reversals.extend(_gone(node, item, refunded.get(item.get("id"), 0), cancelled))
+        if len(reversals) > MOST_UNITS_GONE:
+            raise Untranslatable(f"more than {MOST_UNITS_GONE} units of an order are gone")
     document: OrderDocument = {
         "order_id": node.get("id"),
         "placed_at": node.get("createdAt"),

@@ -83,7 +83,7 @@ def _named(kind: str, thing: Mapping[str, Any]) -> str:
 
 
 def _gid(kind: str, number: Any) -> str:
-    if not isinstance(number, int) or isinstance(number, bool) or number <= 0:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 10**20:
         raise ValueError(f"the body has no id of the {kind} where one belongs")
     return f"gid://shopify/{kind}/{number}"
 

@@ -111,11 +111,15 @@ def customer_key(customer: str) -> str | None:
 def _text_of(path: Path) -> tuple[str, bool]:
     """The text, and whether it was cut off. Undecodable bytes become surrogates, judged row by row."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise TraceError(_too_large(path))
-        content = path.read_bytes()
-    except OSError as error:
-        raise TraceError(f"cannot read {path}: {error.strerror or 'unreadable'}") from error
+        # A device or a pipe has no size and may never end.
+        is_file, size = path.is_file(), path.stat().st_size
+        content = path.read_bytes() if is_file and size <= MAX_FILE_BYTES else b""
+    except (OSError, ValueError) as error:
+        raise TraceError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'no such path'}") from error
+    if not is_file:
+        raise TraceError(f"cannot read {path}: it is no file")
+    if size > MAX_FILE_BYTES:
+        raise TraceError(_too_large(path))
     cut_off = False
     if content.startswith(b"\x1f\x8b"):
         content, cut_off = _unpack(path, content)

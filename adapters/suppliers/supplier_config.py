@@ -168,7 +168,7 @@ def read_suppliers(path: FilePath) -> dict[str, Supplier]:
         return {}
     except OSError as error:
         raise SupplierFileError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise SupplierFileError(f"{path} is not valid TOML: {error}") from None
     unknown = sorted(set(content) - {"supplier"})
     if unknown:

@@ -12,6 +12,7 @@ from inventory import (  # noqa: F401 - registers the tables
     operations_tables,
     outage_tables,
     policy_tables,
+    sharing_tables,
     shipment_tables,
     tables,
     traffic_tables,

@@ -1,6 +1,5 @@
 """How our services are served: one process each, behind whatever ends TLS."""
 
-import logging
 import socket
 import threading
 import time
@@ -11,6 +10,9 @@ from typing import Protocol, runtime_checkable
 import uvicorn
 from rich.console import Console
 from starlette.types import ASGIApp
+
+from onhand.services.heads import LimitedHead
+from onhand.services.log_lines import log_to_stderr
 
 
 @runtime_checkable
@@ -36,9 +38,10 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         lifespan="on",
         ws="none",
         server_header=False,
+        headers=[("cache-control", "no-store"), ("x-content-type-options", "nosniff")],
         backlog=512,
         limit_concurrency=CONNECTIONS,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=LimitedHead,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
         # Who asks is decided by secrets, never by an address that a proxy may have written.
@@ -63,7 +66,7 @@ def run_reservations(host: str, port: int) -> int:
     from tasks.runtime import named_secret
 
     configured = settings()
-    logging.basicConfig(level=configured.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(configured.log_level)
     tokens = tokens_from(read_channels(configured.channels_file), named_secret)
     console = Console()
     for code in sorted(tokens.channels):
@@ -102,7 +105,7 @@ def run_intake(host: str, port: int) -> int:
     from tasks.runtime import named_secret
 
     configured = settings()
-    logging.basicConfig(level=configured.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(configured.log_level)
     receivers = {
         code: receiver
         for code, channel in read_channels(configured.channels_file).items()

@@ -42,7 +42,7 @@ def two_shops(
     units: dict[str, int],
     *,
     settle: float = 0,
-    in_doubt: float = 1,
+    in_doubt: float = 60,
     locations: Sequence[str] = (LOCATION,),
 ) -> Iterator[Stage]:
     """`shopify` (compare-and-set) and `website` (absolute), each listing every SKU, both empty at first. `locations`

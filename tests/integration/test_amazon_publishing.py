@@ -1,6 +1,7 @@
 """The publish protocol with a channel that applies what it accepts later, and sells meanwhile."""
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ def amazon_and_website(engine: Engine, units: dict[str, int], apply_delay_s: flo
             for code, shop in shops.items():
                 channel = setup.ChannelSetup(
                     code, code, WriteMode.ABSOLUTE, ("main",), mode=ChannelMode.LIVE,
-                    settle_seconds=0, in_doubt_seconds=1, overlap_seconds=5,
+                    settle_seconds=0, in_doubt_seconds=60, overlap_seconds=5,
                 )  # fmt: skip
                 setup.add_channel(connection, channel)
                 products = [shop.add_product(sku, title=sku, quantity=0) for sku in units]
@@ -72,9 +73,13 @@ def test_a_day_of_shoppers_never_sells_what_is_not_there(engine: Engine) -> None
     units = {f"S{number}": number % 7 + 1 for number in range(60)} | {"FBA": 5}
     chance = random.Random(7)
     with amazon_and_website(engine, units, apply_delay_s=0.15) as stage:
-        publish(stage.runtime)
         amazon = stage.shops["amazon"]
-        assert sum(product.quantity for product in amazon.products.values()) > 60, "published by feed"
+        end = time.monotonic() + 120
+        # On a stalled machine a pass finds that it is too late to send what it planned, and the next one plans anew.
+        while sum(product.quantity for product in amazon.products.values()) <= 60:
+            assert time.monotonic() < end, "published by feed"
+            publish(stage.runtime)
+            time.sleep(0.05)
         assert amazon.product("FBA").quantity == 0, "what Amazon fulfils is never written to"
         for _ in range(5):
             for shop in stage.shops.values():

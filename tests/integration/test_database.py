@@ -9,7 +9,15 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from adapters.database import MIGRATIONS, create_engine, in_transaction, migrate, revisions, unit_of_work
+from adapters.database import (
+    MIGRATIONS,
+    SESSION_LIMITS,
+    create_engine,
+    in_transaction,
+    migrate,
+    revisions,
+    unit_of_work,
+)
 from adapters.embedded_postgres import EmbeddedPostgres
 
 ENVIRONMENT = """
@@ -199,3 +207,23 @@ def test_our_own_migrations_run(url: str, engine: Engine) -> None:
     with engine.connect() as connection:
         present, wanted = revisions(connection)
     assert present == wanted
+
+
+def test_what_hangs_ends_one_day_and_an_error_quotes_no_value(url: str) -> None:
+    def shown(address: str, name: str) -> str:
+        engine = create_engine(address, pool_size=1)
+        try:
+            with engine.connect() as connection:
+                return str(connection.execute(text(f"SHOW {name}")).scalar_one())
+        finally:
+            engine.dispose()
+
+    limits = {name: shown(url, name) for name in SESSION_LIMITS}
+    assert limits == SESSION_LIMITS
+    assert shown(f"{url}{'&' if '?' in url else '?'}options=-c%20lock_timeout%3D5s", "lock_timeout") == "5s"
+    engine = create_engine(url, pool_size=1)
+    with pytest.raises(OperationalError) as caught, engine.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = '50ms'"))
+        connection.execute(text("SELECT pg_sleep(600), CAST(:value AS text)"), {"value": "told-to-nobody"})
+    assert "told-to-nobody" not in str(caught.value)
+    engine.dispose()

@@ -62,7 +62,7 @@ def market(engine: Engine, units: dict[str, int]) -> Iterator[tuple[Runtime, dic
             for code, shop in shops.items():
                 settings = setup.ChannelSetup(
                     code, code, WriteMode.ABSOLUTE, ("main",), mode=ChannelMode.LIVE,
-                    settle_seconds=0, in_doubt_seconds=1, overlap_seconds=5,
+                    settle_seconds=0, in_doubt_seconds=60, overlap_seconds=5,
                 )  # fmt: skip
                 setup.add_channel(connection, settings)
                 products = [shop.add_product(sku, title=sku, quantity=0) for sku in units]

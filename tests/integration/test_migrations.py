@@ -1,13 +1,18 @@
 """The migrations make exactly the tables that the models declare."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from pydantic import SecretStr
 from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
-from adapters.database import create_engine, migrate, revisions
+from adapters.database import create_engine, revisions
+from adapters.settings import Settings
 from inventory import tables, traffic_tables
+from onhand import migrate_command
+from onhand.ledger_access import LedgerUnreachable
 
 
 def test_models_and_migrations_agree(engine: Engine) -> None:
@@ -26,7 +31,9 @@ def test_every_check_of_the_models_is_in_the_database(engine: Engine) -> None:
     assert {tables.Movement.__tablename__, traffic_tables.Notice.__tablename__} <= set(SQLModel.metadata.tables)
 
 
-def test_an_empty_database_comes_to_the_newest_revision_and_stays_there(postgres: str, database_url: str) -> None:
+def test_an_empty_database_comes_to_the_newest_revision_and_stays_there(
+    postgres: str, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     name = make_url(database_url).database
     fresh = make_url(postgres).set(database=f"{name}_empty")
     admin = create_engine(make_url(postgres).set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
@@ -34,8 +41,11 @@ def test_an_empty_database_comes_to_the_newest_revision_and_stays_there(postgres
         connection.execute(text(f'CREATE DATABASE "{fresh.database}"'))
     engine = create_engine(fresh, poolclass=NullPool)
     try:
-        for _ in range(2):
-            migrate(fresh)
+        configured = Settings(database_url=SecretStr(fresh.render_as_string(hide_password=False)))
+        monkeypatch.setattr(migrate_command, "settings", lambda: configured)
+        for said in ("went from nothing to", "is at"):
+            assert migrate_command.run_migrate() == 0
+            assert said in capsys.readouterr().out
             with engine.connect() as connection:
                 present, wanted = revisions(connection)
                 assert present == wanted
@@ -44,3 +54,9 @@ def test_an_empty_database_comes_to_the_newest_revision_and_stays_there(postgres
         engine.dispose()
         with admin.connect() as connection:
             connection.execute(text(f'DROP DATABASE "{fresh.database}" WITH (FORCE)'))
+
+
+def test_an_embedded_ledger_is_not_migrated_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate_command, "settings", lambda: Settings(database_url=None))
+    with pytest.raises(LedgerUnreachable, match="ONHAND_DATABASE_URL is not set"):
+        migrate_command.run_migrate()

@@ -7,7 +7,7 @@ from fake_channel import Bench, bench, line, order, page
 from sqlalchemy import Engine, text
 
 from adapters.http import ChannelFault, Resolution
-from benchmarks.reconciliation import fill, measure
+from benchmarks.reconciliation import fill, looks
 from expectations import gate
 from inventory.reconciliation import Reconciliation
 from tasks.compare import Scope, compare_channel
@@ -194,7 +194,7 @@ def test_a_channel_that_asks_first_shows_its_own_sales(market: Bench) -> None:
 
 def test_the_measured_comparison_is_the_real_one(engine: Engine) -> None:
     fill(engine, 700)
-    results = measure(engine, 700, gate.recheck)
+    results = looks(engine, 700, gate.recheck)
     assert [one.differing for one in results] == [0, 0, 0, 7]
     with engine.connect() as connection:
         noted = "SELECT count(*) FROM listing WHERE observed_at > now() - interval '1 hour'"
