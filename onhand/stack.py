@@ -70,7 +70,7 @@ class Stack:
 
     `shops` are names of vendors in `adapters.sandbox`; their addresses and credentials are known
     before the start (`shops`), so that the caller can put channel settings into `environment`, which every
-    child inherits. `progress` gets short lines for people.
+    child inherits. `ports` are where services listen if nobody else does. `progress` gets short lines for people.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Stack:
         *,
         shops: Sequence[str] = ("shopify", "woocommerce"),
         services: Sequence[str] = (),
+        ports: Mapping[str, int] | None = None,
         worker: bool = True,
         worker_limit: int = 16,
         deploy: bool = True,
@@ -98,7 +99,7 @@ class Stack:
             children.warm_socket(self.data_dir) if worker and not self.settings.prefect_api_url else None
         )
         self.shops = {name: Shop.on_free_port(name) for name in shops}
-        self._ports = {name: children.choose_port(None) for name in services}
+        self._ports = {name: children.choose_port(None, (ports or {}).get(name)) for name in services}
         self.environment = dict(environment or {})
         self.failure: str | None = None
         self._with_worker, self._worker_limit, self._with_deploy = worker, worker_limit, deploy

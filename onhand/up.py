@@ -29,6 +29,8 @@ FOLDER = "up"
 SEED = 7
 PRODUCTS = 200
 COVER = 1.0
+PORTS = {"intake": 4210, "reservations": 4211}
+"""The same at each start: the shops' webhooks and counters are set to them."""
 SHIFT_MINUTES = 15
 """Of the schedules in prefect.yaml: each quarter of an hour a run ends and the next begins."""
 
@@ -61,7 +63,7 @@ def _own_shops(say: Progress, deploy: bool) -> Stack:
     channels = read_channels(settings().channels_file)
     for channel in channels.values():
         say(f"{channel.code}: {channel.vendor} at {channel.base_url}")
-    return Stack(shops=(), services=SERVICES, deploy=deploy, progress=say)
+    return Stack(shops=(), services=SERVICES, ports=PORTS, deploy=deploy, progress=say)
 
 
 def register_channels(stack: Stack, say: Progress = lambda line: None) -> dict[str, int]:
