@@ -51,7 +51,7 @@ def publish_availability(
     def passes(seconds: float) -> State[list[PublishReport]]:
         return publish_for(seconds, every_seconds, limit, at_once, return_state=True)
 
-    inherit_claims()
+    inherit_claims(runtime())
     with sharing(runtime(), shards):
         for reports in work(minutes, every_seconds, passes):
             rows: list[dict[str, Any]] = [row for report in reports for row in report.rows]

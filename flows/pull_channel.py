@@ -45,7 +45,7 @@ def pull_shift(channel: str, minutes: float, every_seconds: float, approved_by: 
     """The body of the flow, for one channel; inside a flow run."""
     logger = get_run_logger()
     rows: list[dict[str, Any]] = []
-    inherit_claims()
+    inherit_claims(runtime())
 
     def pulls(seconds: float) -> State[list[PullReport | NoticeReport]]:
         return pull_for(channel, seconds, every_seconds, approved_by, return_state=True)

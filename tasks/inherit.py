@@ -8,16 +8,16 @@ from adapters.prefect_server import PrefectServer
 from adapters.settings import settings
 from inventory.left_claims import free, runs_that_hold
 from tasks.roll_call import prefect_of
-from tasks.runtime import Runtime, runtime
+from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 
-def inherit_claims() -> int:
+def inherit_claims(runtime: Runtime) -> int:
     """With the Prefect server of this process's settings."""
     prefect = prefect_of(settings())
     try:
-        return inherit(runtime(), prefect)
+        return inherit(runtime, prefect)
     finally:
         if prefect is not None:
             prefect.close()
