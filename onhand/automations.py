@@ -168,6 +168,14 @@ def install_automations(webhook: SecretStr | None) -> dict[str, str]:
         return install(client, wanted(client.read_deployment_by_name(ALERTS).id, block))
 
 
+def remove_automations() -> dict[str, str]:
+    """Those of ours. A server on SQLite is better off without: when several runs crash at once, its automations wait
+    for one another's locks, and it answers nobody for a minute (`busy_timeout`). There the watchdog tells of runs that
+    fail, and `onhand.shifts` of those that lost their process."""
+    with get_client(sync_client=True) as client:
+        return install(client, [])
+
+
 def webhook_of(settings: Settings) -> SecretStr | None:
     """Of the first target in Slack that is told of everything at once; None where there is none, or it is not known
     to this process."""

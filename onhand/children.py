@@ -211,7 +211,9 @@ def ensure_pool(api_url: str, command: str | None = None) -> None:
             raise ProcessError(f"the work pool {WORK_POOL} cannot be made: {answer.status_code} {answer.text[:200]}")
 
 
-def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event) -> int:
+def deploy_all(
+    inherited: Mapping[str, str], logs: Path, cancelled: threading.Event, *, automations: bool = True
+) -> int:
     """Register the credential blocks and every deployment of prefect.yaml; returns how many of these there are then.
 
     Tried again when it fails: a server on SQLite that is busy with its start refuses a call now and then, and
@@ -219,7 +221,7 @@ def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Ev
     """
     for left in reversed(range(_DEPLOY_TRIES)):
         try:
-            _deploy_once(inherited, logs, cancelled)
+            _deploy_once(inherited, logs, cancelled, automations)
             break
         except ProcessError:
             if not left or cancelled.wait(1.0):
@@ -228,10 +230,10 @@ def deploy_all(inherited: Mapping[str, str], logs: Path, cancelled: threading.Ev
         return int(client.post(f"{inherited['PREFECT_API_URL']}/deployments/count", json={}).json())
 
 
-def _deploy_once(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event) -> None:
+def _deploy_once(inherited: Mapping[str, str], logs: Path, cancelled: threading.Event, automations: bool) -> None:
     deploying = ManagedProcess(
         "deploy",
-        [sys.executable, "-m", "onhand.deploying"],
+        [sys.executable, "-m", "onhand.deploying", *([] if automations else ["--no-automations"])],
         inherited,
         PROJECT_ROOT,
         logs / "deploy.log",

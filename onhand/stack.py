@@ -260,7 +260,9 @@ class Stack:
 
     def _deploy(self) -> None:
         self._ensure_pool()
-        count = children.deploy_all(self._inherited(), self.logs, self._stopping)
+        # The server that is started here is on SQLite.
+        theirs = self.settings.prefect_api_url is not None
+        count = children.deploy_all(self._inherited(), self.logs, self._stopping, automations=theirs)
         self._progress(f"{count} flows are deployed")
 
     def _run(self, child: ManagedProcess) -> None:

@@ -5,9 +5,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
-from sqlalchemy import text
+import psycopg
+from sqlalchemy import event, text
 
 from adapters.database import create_engine, migrate
 from adapters.embedded_postgres import EmbeddedPostgres
@@ -20,11 +22,23 @@ _SETTINGS = "-c synchronous_commit=off -c lock_timeout=5000"
 """Nobody pulls the plug here. A lock that is waited for while another process of ours has it would never be free."""
 
 
+class OfAKilledProcess(psycopg.Connection[Any]):
+    """Closed without a word when nobody has it any more, as the machine does with what a killed process had open."""
+
+    def __del__(self) -> None:  # type: ignore[override]
+        self.close()
+
+
+def _close_quietly(connection: Any, record: object) -> None:
+    connection.__class__ = OfAKilledProcess
+
+
 class Ground:
     """`restart` is there where the server is ours."""
 
     def __init__(self, url: str, server: EmbeddedPostgres | None = None) -> None:
         self.engine = create_engine(url, pool_size=4, pool_pre_ping=False, connect_args={"options": _SETTINGS})
+        event.listen(self.engine, "connect", _close_quietly)
         self._server = server
         self._swept = 0
         with self.engine.connect() as connection:
