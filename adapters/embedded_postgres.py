@@ -37,7 +37,7 @@ DATABASE = "onhand"
 PORT = 5432
 """Names the socket file only; nothing listens on the network."""
 
-_LONGEST_SOCKET_PATH = 103
+LONGEST_SOCKET_PATH = 103
 """Bytes of `sun_path` on the systems at hand (108 on Linux, 104 on macOS), less the final zero."""
 
 _ABANDONED_AFTER = 5.0
@@ -92,7 +92,7 @@ class EmbeddedPostgres:
     def socket_dir(self) -> Path:
         """`run/` beside the cluster, or a folder of /tmp when that path is too long for a socket."""
         near = self.home / "run"
-        if len(os.fsencode(near / f".s.PGSQL.{PORT}")) <= _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(near / f".s.PGSQL.{PORT}")) <= LONGEST_SOCKET_PATH:
             return near
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
         return Path("/tmp") / f"onhand-{name}"  # noqa: S108 - its owner is checked before use

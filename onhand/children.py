@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from adapters.embedded_postgres import LONGEST_SOCKET_PATH
 from adapters.settings import ANALYTICS_OFF, PREFIX, PROJECT_ROOT
 from onhand.processes import MARK, ManagedProcess, ProcessError
 
@@ -27,7 +28,6 @@ WORKER = "onhand"
 _CLIENT = functools.partial(httpx.Client, trust_env=False, timeout=5.0)
 _DEPLOY_TIMEOUT = 180.0
 _DEPLOY_TRIES = 3
-_LONGEST_SOCKET_PATH = 100
 _DAYS = 86_400
 _RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
@@ -142,7 +142,7 @@ def warm_server(inherited: Mapping[str, str], logs: Path, path: Path) -> Managed
         {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", **inherited},
         PROJECT_ROOT,
         logs / "warm.log",
-        healthy=lambda: _takes(path),
+        healthy=lambda: takes(path),
         timeout=120,
     )
 
@@ -150,7 +150,7 @@ def warm_server(inherited: Mapping[str, str], logs: Path, path: Path) -> Managed
 def warm_socket(data_dir: Path) -> Path:
     """In the data folder, or in a new folder of this account's where that path is too long for a socket."""
     near = data_dir.expanduser().resolve() / "warm.sock"
-    if len(os.fsencode(near)) <= _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(near)) <= LONGEST_SOCKET_PATH:
         return near
     return Path(tempfile.mkdtemp(prefix="onhand-", dir="/tmp")) / near.name
 
@@ -168,7 +168,7 @@ def sandbox_shop(inherited: Mapping[str, str], logs: Path, shop: Shop) -> Manage
         inherited,
         PROJECT_ROOT,
         logs / f"sandbox-{shop.name}.log",
-        healthy=lambda: _listens(shop.port),
+        healthy=lambda: listens(shop.port),
         grace=3,
     )
 
@@ -270,7 +270,8 @@ def _worker_is_online(api_url: str) -> bool:
         return False
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Somebody listens at this port of loopback."""
     try:
         socket.create_connection((HOST, port), timeout=1).close()
     except OSError:
@@ -278,7 +279,7 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _takes(path: Path) -> bool:
+def takes(path: Path) -> bool:
     """Somebody listens at this unix socket."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

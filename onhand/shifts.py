@@ -177,16 +177,6 @@ def _minutes(deployment: Deployment) -> float:
     return float(minutes) if isinstance(minutes, int | float) else 0.0
 
 
-def listens(pid: int | None) -> bool:
-    """The process is there and has a unix socket with a name."""
-    if pid is None:
-        return False
-    try:
-        return any(one.laddr for one in psutil.Process(pid).net_connections(kind="unix"))
-    except psutil.Error:
-        return False
-
-
 def runs_of(processes: Iterable[psutil.Process]) -> set[str]:
     """The ids of the flow runs that these processes are."""
     found = set()

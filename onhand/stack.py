@@ -122,6 +122,10 @@ class Stack:
         """The process id of each child that lives, by name."""
         return {child.name: child.pid for child in self._children if child.pid is not None and child.is_alive()}
 
+    def starts_runs_at_its_best(self) -> bool:
+        """Runs that begin now are forked from the warm server, where there is to be one."""
+        return self._warm_socket is None or children.takes(self._warm_socket)
+
     def start(self) -> Self:
         """Start everything and return when all of it answers. Raises StackError, with nothing left running."""
         self._lock()

@@ -19,7 +19,7 @@ from inventory.setup import add_channel, add_locations
 from onhand.children import WORK_POOL
 from onhand.prefect_api import PrefectApi
 from onhand.processes import marked
-from onhand.shifts import LOOK_EVERY, ShiftKeeper, listens, runs_of
+from onhand.shifts import LOOK_EVERY, ShiftKeeper, runs_of
 from onhand.stack import SERVICES, Progress, Stack, interruptible
 from onhand.stage import fresh_stack, set_up, shop_urls
 from onhand.stage_channels import introduce
@@ -118,12 +118,11 @@ def look_after(stack: Stack, say: Progress) -> None:
     """Until the stack stops: shifts that are missing, because they were killed or the machine was off, are started."""
     # With a server of others' a run may be on another machine.
     here = None if stack.settings.prefect_api_url else lambda: runs_of(marked(str(stack.data_dir)))
-    is_warm = "warm" in stack.processes
     keeper = ShiftKeeper(
         PrefectServer(stack.api_url),
         WORK_POOL,
         processes=here,
-        ready=lambda: not is_warm or listens(stack.processes.get("warm")),
+        ready=stack.starts_runs_at_its_best,
         progress=say,
     )
     try:

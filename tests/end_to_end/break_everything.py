@@ -29,6 +29,7 @@ from broken_parts import FAULTS, Fault, drop_filler  # noqa: E402
 from broken_trade import OPENING, Trade, buy_one, one, settled_books  # noqa: E402
 from broken_watch import LogWatch, first_trace, open_incidents  # noqa: E402
 from broken_world import SHOPS, World  # noqa: E402
+from market_stage import until  # noqa: E402
 from sqlalchemy import NullPool, text  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
@@ -266,15 +267,6 @@ def _command(world: World, *words: str) -> Line:
     )
     said = "ends with 0" if done.returncode == 0 else f"ends with {done.returncode}: {done.stdout.strip()[-400:]}"
     return Line(f"onhand {' '.join(words)}", said, done.returncode == 0)
-
-
-def until(met: Any, seconds: float, every: float = 0.2) -> bool:
-    deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(every)
-    return True
 
 
 def told(outcome: Outcome) -> str:

@@ -25,7 +25,7 @@ import tomli_w
 from faulty_link import HOST, Link
 
 from adapters.settings import PROJECT_ROOT
-from onhand.children import choose_port
+from onhand.children import answers, choose_port
 from onhand.processes import PART, ManagedProcess, marked
 from onhand.shifts import RUN_ID
 from onhand.stack import SERVICES, StackState, running_stack
@@ -157,7 +157,7 @@ class World:
             {**os.environ, "ONHAND_SANDBOX_TOKEN": token, "ONHAND_STACK": f"vendors of {self.folder}"},
             PROJECT_ROOT,
             self.folder / f"{code}.log",
-            healthy=lambda: _listens(port),
+            healthy=lambda: answers(f"http://{HOST}:{port}/sandbox/state"),
             grace=3,
         )
         link = self._exit.enter_context(Link(lambda: port))
@@ -306,12 +306,6 @@ def _output(pid: int) -> str:
     with suppress(OSError):
         return str(Path(f"/proc/{pid}/fd/1").readlink())
     return ""
-
-
-def _listens(port: int) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"http://{HOST}:{port}/sandbox/state", timeout=5, trust_env=False).status_code == 200
-    return False
 
 
 def _put(url: str, body: Mapping[str, Any]) -> None:

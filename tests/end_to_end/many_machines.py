@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +22,7 @@ import tomli_w
 from adapters.database import migrate
 from adapters.settings import ANALYTICS_OFF, PROJECT_ROOT, Settings
 from onhand import children
-from onhand.children import HOST, Shop, answers, choose_port
+from onhand.children import HOST, Shop, answers, choose_port, listens
 from onhand.processes import ManagedProcess, end, marked
 from onhand.stage import COMMON
 from onhand.stage_channels import CHANNELS, channel_tables
@@ -206,7 +205,7 @@ class Machines:
         migrate(self.database_url)
         port = self._ports["redis"]
         command = [redis_program(), "--port", str(port), "--bind", HOST, "--dir", str(self.folder)]
-        self._add(self._child("redis", [*command, "--save", "", "--appendonly", "yes"], lambda: _listens(port)))
+        self._add(self._child("redis", [*command, "--save", "", "--appendonly", "yes"], lambda: listens(port)))
 
     def _start_prefect(self) -> None:
         redis = f"redis://{HOST}:{self._ports['redis']}"
@@ -291,14 +290,6 @@ def kill(processes: Sequence[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _healthy(url: str) -> Callable[[], Any]:

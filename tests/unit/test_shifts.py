@@ -1,7 +1,6 @@
 """Shifts that were killed begin again: Prefect's server is imitated, the clock is ours."""
 
 import json
-import os
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,8 @@ import httpx
 import pytest
 
 from adapters.prefect_server import PrefectServer
-from onhand.shifts import ShiftKeeper, listens
+from onhand.children import takes
+from onhand.shifts import ShiftKeeper
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ACTIVE = [{"active": True}]
@@ -214,11 +214,14 @@ def test_runs_wait_for_what_starts_them_fast_but_not_for_ever(prefect: FakePrefe
     keeper.close()
 
 
-def test_a_process_that_listens_is_told_from_one_that_does_not(tmp_path: Path) -> None:
-    assert not listens(None)
+def test_a_server_that_listens_is_told_from_one_that_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    assert not takes(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-        server.bind(str(tmp_path / "s"))
-        assert listens(os.getpid())
+        server.bind(str(path))
+        server.listen()
+        assert takes(path)
+    assert not takes(path), "it was killed, and its socket is still there"
 
 
 def test_one_that_prefect_does_not_take_is_tried_again(
