@@ -18,6 +18,7 @@ class ChannelState:
     code: str
     mode: ChannelMode
     watermark: datetime | None
+    placed_watermark: datetime | None
     pulled_at: datetime | None
     overlap: timedelta
     settle: timedelta
@@ -32,7 +33,8 @@ def channel_state(connection: Connection, code: str) -> ChannelState:
     """Raises UnknownChannel."""
     row = connection.execute(
         text(
-            "SELECT code, mode, watermark, pulled_at, overlap_seconds, settle_seconds FROM channel WHERE code = :code"
+            "SELECT code, mode, watermark, placed_watermark, pulled_at, overlap_seconds, settle_seconds "
+            "FROM channel WHERE code = :code"
         ),
         {"code": code},
     ).one_or_none()
@@ -43,6 +45,7 @@ def channel_state(connection: Connection, code: str) -> ChannelState:
         row.code,
         ChannelMode(row.mode),
         row.watermark,
+        row.placed_watermark,
         row.pulled_at,
         timedelta(seconds=row.overlap_seconds),
         timedelta(seconds=row.settle_seconds),
@@ -52,7 +55,11 @@ def channel_state(connection: Connection, code: str) -> ChannelState:
 def begin_watermark(connection: Connection, code: str, *, started: datetime) -> None:
     """The first pull ever starts. From here on every order counts, also if this pull does not come to its end."""
     connection.execute(
-        text("UPDATE channel SET watermark = :started WHERE code = :code AND watermark IS NULL"),
+        text(
+            "UPDATE channel SET watermark = coalesce(watermark, :started), "
+            "placed_watermark = coalesce(placed_watermark, watermark, :started) "
+            "WHERE code = :code AND (watermark IS NULL OR placed_watermark IS NULL)"
+        ),
         {"code": code, "started": started},
     )
 
@@ -88,6 +95,11 @@ def advance_watermark(connection: Connection, code: str, newest: datetime | None
             "started": pull_started,
         },
     )
+
+
+def advance_placed_watermark(connection: Connection, code: str) -> None:
+    """The pull that `advance_watermark` has just noted searched by the instant of placing too."""
+    connection.execute(text("UPDATE channel SET placed_watermark = watermark WHERE code = :code"), {"code": code})
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class Channel(SQLModel, table=True):
     """It asks for a hold before each sale, so what it shows is no promise: its listings have no exposure."""
     watermark: datetime | None = when(nullable=True)
     """The channel's clock: all that it changed up to here has been read and stored."""
+    placed_watermark: datetime | None = when(nullable=True)
+    """The watermark of the last pull that searched by the instant of placing too, where changes hide new orders."""
     pulled_at: datetime | None = when(nullable=True)
     """Our clock: start of the last complete pull."""
     pulls_every: float | None = None

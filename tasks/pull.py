@@ -2,16 +2,22 @@
 
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from adapters.channels.protocol import Defect, OrderPage
+from adapters.channels.protocol import Defect, OrderPage, SearchesPlaced
 from adapters.database import in_transaction, unit_of_work
 from adapters.http import ChannelFault, Resolution
 from adapters.wakeups import PUBLISH, wake
 from inventory import darkness, inbox
-from inventory.channels import ChannelState, advance_watermark, begin_watermark, channel_state
+from inventory.channels import (
+    ChannelState,
+    advance_placed_watermark,
+    advance_watermark,
+    begin_watermark,
+    channel_state,
+)
 from inventory.exposure import settle
 from inventory.gate_log import HeldRow, hold_rows
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
@@ -24,11 +30,16 @@ from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
+HIDDEN_AT_MOST = timedelta(hours=1)
+"""For so long nothing changes an order anew just before every look: what settles where no pull could search by the
+instant of placing."""
+
 
 @dataclass(slots=True)
 class PullReport:
     channel: str
     since: datetime
+    placed_since: datetime
     started: datetime
     pages: int = 0
     documents: int = 0
@@ -36,6 +47,8 @@ class PullReport:
     """Events that were new."""
     defects: int = 0
     applied: AppliedEvents = field(default_factory=AppliedEvents)
+    placed: bool | None = None
+    """Whether what was placed was searched for too; None: this channel needs no such search."""
     settled_skus: int = 0
     back: bool = False
     """The channel was dark; its orders are read now, and it may be written to again."""
@@ -53,7 +66,10 @@ def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport
         # If it was not read for too long, it is not written to until this pull is through.
         darkness.notice(connection, now=started, channel=channel)
         begin_watermark(connection, channel, started=started)
-    report = PullReport(channel, _since(state, started), started)
+    # Without a watermark nothing was ever read: the opening stock was counted with all older orders in it.
+    since = (state.watermark or started) - state.reach
+    placed_since = state.placed_watermark - state.reach if state.placed_watermark else since
+    report = PullReport(channel, since, placed_since, started)
     newest = _read(runtime, report)
     report.applied = apply_events(runtime, state, approved_by=approved_by)
     in_transaction(runtime.engine, lambda connection: _finish(connection, report, newest, runtime.now()))
@@ -64,29 +80,33 @@ def pull(runtime: Runtime, channel: str, *, approved_by: str = "") -> PullReport
     return report
 
 
-def _since(state: ChannelState, started: datetime) -> datetime:
-    # Without a watermark nothing was ever read: the opening stock was counted with all older orders in it.
-    return (state.watermark or started) - state.reach
-
-
 def _read(runtime: Runtime, report: PullReport) -> datetime | None:
     """Store every page as it comes; returns the latest change seen, by the channel's clock."""
     newest: datetime | None = None
     try:
         with runtime.channel(report.channel) as channel:
             for page in channel.pull_orders(report.since):
-                report.stored += store_page(runtime, report.channel, page)
-                report.pages += 1
-                report.documents += len(page.orders)
-                report.defects += len(page.defects)
+                _store(runtime, report, page)
                 for document in page.orders:
                     changed = _instant(document.get("updated_at"))
                     newest = max(filter(None, (newest, changed)), default=None)
+            if isinstance(channel, SearchesPlaced):
+                pages = channel.placed_orders(report.placed_since)
+                report.placed = pages is not None
+                for page in pages or ():
+                    _store(runtime, report, page)
     except ChannelFault as fault:
         note_fault(runtime, report.channel, fault)
         raise
     trouble.succeeded(runtime, report.channel, trouble.PULL)
     return newest
+
+
+def _store(runtime: Runtime, report: PullReport, page: OrderPage) -> None:
+    report.stored += store_page(runtime, report.channel, page)
+    report.pages += 1
+    report.documents += len(page.orders)
+    report.defects += len(page.defects)
 
 
 def store_page(runtime: Runtime, channel: str, page: OrderPage) -> int:
@@ -149,9 +169,12 @@ def note_fault(runtime: Runtime, channel: str, fault: ChannelFault) -> None:
 def _finish(connection: Connection, report: PullReport, newest: datetime | None, now: datetime) -> None:
     resolve_incidents(connection, IncidentKind.PAGE_UNREADABLE, [report.channel], now=now)
     advance_watermark(connection, report.channel, newest, pull_started=report.started)
+    if report.placed:
+        advance_placed_watermark(connection, report.channel)
     if report.applied.complete:
         # All that was sold before this pull started is in the ledger: old worst cases may fall.
-        fallen = settle(connection, report.channel, pull_started=report.started)
+        known_until = report.started - HIDDEN_AT_MOST if report.placed is False else report.started
+        fallen = settle(connection, report.channel, pull_started=known_until)
         mark_dirty(connection, fallen, now=now, eager=False)
         report.settled_skus = len(fallen)
         report.back = darkness.lift(connection, report.channel, pull_started=report.started, now=now)

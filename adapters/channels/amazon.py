@@ -136,6 +136,10 @@ class Amazon:
         """See the protocol. Complete but for the last two minutes, which Amazon does not show yet."""
         return iter(self._orders.since(updated_since))
 
+    def placed_orders(self, placed_since: datetime) -> list[OrderPage] | None:
+        """See `SearchesPlaced` in the protocol."""
+        return self._orders.placed(placed_since)
+
     def read_orders(self, order_ids: Sequence[str]) -> OrderPage:
         """See the protocol. Thirty at once, one in two seconds; with more, a search of the last quarter of an hour
         comes first. An order that Amazon itself fulfils is absent."""

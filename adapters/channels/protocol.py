@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 OrderDocument = dict[str, Any]
 """One order as JSON-able plain values, without personal data. Keys, all present, values as the
@@ -151,6 +151,16 @@ class ReadsOrders(Protocol):
         Complete as of the call's start, or it raises: a page that cannot be read must never look
         like the end. An order may come twice (pages shift while orders change).
         """
+        ...
+
+
+@runtime_checkable
+class SearchesPlaced(Protocol):
+    """A channel whose pull may lack a new order for longer than `settle_seconds`: each change hides it once more."""
+
+    def placed_orders(self, placed_since: datetime) -> list[OrderPage] | None:
+        """Every order placed at or after `placed_since` (the channel's clock) and `settle_seconds` before this call,
+        however often it was changed. None: the allowance does not suffice now. Raises ChannelFault."""
         ...
 
 

@@ -22,12 +22,17 @@ FBA_PAGE = 50
 FBA_TOKEN_S = 30.0
 
 
+def _moment(order: Order, by_placing: bool) -> datetime:
+    return order.placed_at if by_placing else order.updated_at
+
+
 @dataclass(slots=True)
 class Pages:
     state: State
 
     def search(self, query: QueryParams) -> Document:
-        if ("lastUpdatedAfter" in query) == ("createdAfter" in query) or "createdAfter" in query:
+        by_placing = "createdAfter" in query
+        if ("lastUpdatedAfter" in query) == by_placing:
             raise Refused(400, "InvalidInput", "Exactly one of createdAfter and lastUpdatedAfter is needed")
         size = integer(query, "maxResultsPerPage", 100, 100)
         asked = {name: text for name, text in query.items() if name not in ("paginationToken", "maxResultsPerPage")}
@@ -38,27 +43,33 @@ class Pages:
             if token.get("asked") != asked:
                 raise Refused(400, "InvalidInput", "All other parameters must be those of the first page")
             place, before = (token["at"], token["number"]), datetime.fromisoformat(token["before"])
-        after = datetime.fromisoformat(query["lastUpdatedAfter"])
+        after = datetime.fromisoformat(query["createdAfter" if by_placing else "lastUpdatedAfter"])
         wanted = csv(query, "fulfilledBy") or ["MERCHANT", "AMAZON"]
         statuses = csv(query, "fulfillmentStatuses")
         found = [
             order
-            for order in self.state.shop.changed_since(after)
-            if order.updated_at <= before
-            and (order.updated_at.isoformat(), order.number) > place
+            for order in self._orders(after, by_placing)
+            if _moment(order, by_placing) <= before
+            and (_moment(order, by_placing).isoformat(), order.number) > place
             and fulfilled_by(order, self.state) in wanted
             and (not statuses or status_of(order, self.state) in statuses)
         ]
         page = found[:size]
         document: Document = {
             "orders": [order_document(order, self.state, self._data(query)) for order in page],
-            "lastUpdatedBefore": stamp(before),
+            "createdBefore" if by_placing else "lastUpdatedBefore": stamp(before),
         }
         if len(found) > size:
             last = page[-1]
-            at = {"at": last.updated_at.isoformat(), "number": last.number, "before": before.isoformat()}
+            at = {"at": _moment(last, by_placing).isoformat(), "number": last.number, "before": before.isoformat()}
             document["pagination"] = {"nextToken": sealed({**at, "asked": asked})}
         return document
+
+    def _orders(self, after: datetime, by_placing: bool) -> list[Order]:
+        if not by_placing:
+            return self.state.shop.changed_since(after)
+        placed = [order for order in self.state.shop.changed_since(None) if order.placed_at >= after]
+        return sorted(placed, key=lambda order: (order.placed_at, order.number))
 
     def one(self, name: str, query: QueryParams) -> Document:
         return {"order": order_document(self._known(name), self.state, self._data(query))}

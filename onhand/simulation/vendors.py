@@ -183,8 +183,7 @@ TRAITS = {
     "ebay": Traits(
         WriteMode.ABSOLUTE, partial_cancels=False, tells_restocked=False, partial_writes=True, short_token=True
     ),
-    # As in the connector's defaults, five times the lag of its search: each change hides an order from it once more.
-    "amazon": Traits(WriteMode.ABSOLUTE, partial_cancels=False, tells_restocked=True, short_token=True, settle=100.0),
+    "amazon": Traits(WriteMode.ABSOLUTE, partial_cancels=False, tells_restocked=True, short_token=True),
     "bigcommerce": Traits(WriteMode.ABSOLUTE, partial_cancels=True, tells_restocked=False),
 }
 

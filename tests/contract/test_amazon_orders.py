@@ -1,5 +1,6 @@
 """Orders of Amazon: what counts as sold, what a cancellation gives back, and how far a pull has read."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -186,6 +187,39 @@ def test_a_pull_says_how_far_it_has_read(place: Place) -> None:
         stage.clock.seconds += 120
         assert len(stage.pull()) == 1
         assert stage.channel.read_until == stage.clock.now() - timedelta(seconds=120)
+
+
+def test_an_order_that_is_changed_before_every_look_is_found_by_when_it_was_placed(place: Place) -> None:
+    habits = Habits(search_lag_s=120, rate_scale=1000)
+    with place.staged(lambda url: AmazonStage(url, habits=habits)) as stage:
+        stage.add("A", 10)
+        since = stage.clock.now()
+        stage.clock.seconds += 60
+        bought = stage.buy(("A", 2))
+        for _ in range(5):
+            stage.clock.seconds += 240
+            stage.shop.touch(bought.number)
+            stage.clock.seconds += 60
+            assert stage.pull(since) == [], "each change hides it once more"
+        placed = stage.channel.placed_orders(since)
+        assert placed is not None
+        assert [order["order_id"] for page in placed for order in page.orders] == [order_name(bought.number)]
+        assert stage.channel.placed_orders(stage.clock.now()) == []
+
+
+def test_the_search_for_what_was_placed_leaves_calls_to_the_next_pulls(place: Place) -> None:
+    with place.staged(lambda url: AmazonStage(url, habits=Habits(search_lag_s=0))) as stage:
+        stage.add("A", 10)
+        since = stage.clock.now()
+        stage.buy(("A", 1))
+        done = []
+        for _ in range(100):
+            assert len(stage.pull(since)) == 1
+            done.append(stage.channel.placed_orders(since) is not None)
+            stage.clock.seconds += 300
+        late = done[50:]
+        assert 0.55 <= sum(late) / len(late) <= 0.65, "one call in 188 s allows 1.6 searches in five minutes"
+        assert not any(not first and not second for first, second in itertools.pairwise(done)), "never two in a row without"
 
 
 def test_a_backlog_larger_than_the_allowance_is_read_in_two_pulls(place: Place) -> None:
