@@ -17,8 +17,8 @@ from adapters.mail import Mail
 from adapters.messenger import Messenger
 from adapters.settings import SettingsError
 from adapters.slack import Slack
-from inventory.alert_kinds import Owner
-from inventory.alert_policy import Target
+from inventory.alerting.alert_kinds import Owner
+from inventory.alerting.alert_policy import Target
 from inventory.words import Severity
 
 Secret = Callable[[str], SecretStr]

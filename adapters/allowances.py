@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.http import ChannelFault, Resolution
-from inventory import call_budgets
-from inventory.call_budgets import Bucket
+from inventory.publishing import call_budgets
+from inventory.publishing.call_budgets import Bucket
 
 Result = TypeVar("Result")
 

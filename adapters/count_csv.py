@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from inventory.counting_sheets import SheetLine
+from inventory.counting.counting_sheets import SheetLine
 
 COLUMNS = ("sheet", "line", "location", "sku", "title", "not_by", "quantity", "counted_at")
 REQUIRED = ("sheet", "line", "quantity")

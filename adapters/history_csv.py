@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from adapters.sandbox.order_csv import BadRow, Row, TraceError, read_rows
-from inventory.order_history import OrderHistory, monday_before
+from inventory.orders.order_history import OrderHistory, monday_before
 from inventory.skus import NON_STOCK
 
 SPLITS = ("customer", "order")

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from adapters.messenger import NotDelivered
 from adapters.slack import clean, cut
-from inventory.alert_text import AlertText, plain
+from inventory.alerting.alert_text import AlertText, plain
 
 SUBJECT_MAX = 200
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from inventory.alert_text import AlertText
+from inventory.alerting.alert_text import AlertText
 
 
 class NotDelivered(Exception):

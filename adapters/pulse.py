@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from adapters.database import create_engine, unit_of_work
 from adapters.http import make_client
-from inventory.liveness import beat, retire
+from inventory.outages.liveness import beat, retire
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.channels.http_config import problems_of
-from inventory.raci import Action, Duty, Raci, Right, same_name
+from inventory.people.raci import Action, Duty, Raci, Right, same_name
 
 
 class RaciError(ValueError):

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from inventory.health_limits import LimitError, parse_limits
+from inventory.health.health_limits import LimitError, parse_limits
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "ONHAND_"
@@ -90,8 +90,8 @@ class Settings(BaseSettings):
     prefect_ui_url: str | None = None
     """Address of Prefect's UI as your people reach it, for the links in alerts. None: from `prefect_api_url`."""
     cancellation_limits: str = ""
-    """Marketplaces' limits of cancellations where they are not as `inventory.health_limits` has them, by vendor or
-    channel: amazon=2.5/7, portal=1/30 (per cent / days)."""
+    """Marketplaces' limits of cancellations where they are not as `inventory.health.health_limits` has them, by vendor
+    or channel: amazon=2.5/7, portal=1/30 (per cent / days)."""
     ping_url: SecretStr | None = None
     """Called by each pass of the watchdog that went well, so that somebody outside notices when none comes."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine
 
-from inventory.outbox import PUBLISHERS
+from inventory.publishing.outbox import PUBLISHERS
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ class ShardLocks:
         self._held: set[int] = set()
         self._present: set[int] = set()
         self.number = secrets.randbelow(_LARGEST_KEY) + 1
-        """Second key of the lock `inventory.outbox.PUBLISHERS` that this process holds for as long as it lives."""
+        """Second key of the lock `inventory.publishing.outbox.PUBLISHERS` that this process holds for as long as it
+        lives."""
         self.somebody_left = False
         """At the last look, or nobody knows: it was the first."""
         self._pause, self._not_before = 1.0, 0.0

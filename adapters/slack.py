@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from adapters.http import make_client, parse_retry_after
 from adapters.messenger import NotDelivered
-from inventory.alert_text import AlertText, Entry
+from inventory.alerting.alert_text import AlertText, Entry
 from inventory.words import Severity
 
 HEADER_MAX = 150

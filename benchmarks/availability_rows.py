@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Engine, text
 
 from benchmarks.figures import Result, Say
 from benchmarks.ledger import laboratory, now, open_ledger
-from inventory.availability import availability, load_market
-from inventory.guidance import read_guidance
-from inventory.ledger import plan_by_key
-from inventory.publishing import plan
+from inventory.ledger.ledger import plan_by_key
+from inventory.publishing.availability import availability, load_market
+from inventory.publishing.guidance import read_guidance
+from inventory.publishing.publishing import plan
 
 CHANNELS = {
     "one": ("north", "south", "east"),
@@ -67,7 +67,7 @@ def measure(quick: bool, say: Say) -> Result:
     result.add(f"{what}: loaded and added up by pandas", "s", floor)
     result.add(f"{what} × {len(CHANNELS)} channels: added up by pandas, in memory already", "s", plain)
     result.add(
-        f"{what}: each subtraction by itself (`inventory.availability`)", "s", pieces,
+        f"{what}: each subtraction by itself (`inventory.publishing.availability`)", "s", pieces,
         beside="loaded and added up by pandas", floor=floor,
     )  # fmt: skip
     a_pass = median(floor) * min(PASS, skus) / skus

@@ -20,30 +20,34 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from adapters.channels.amazon import Amazon
-from adapters.channels.amazon_budget import PLANS, Budget
-from adapters.channels.amazon_shared import Shared
-from adapters.channels.bigcommerce import BigCommerce
-from adapters.channels.ebay import Ebay
-from adapters.channels.ebay_memory import EbayMemory
+from adapters.channels.amazon.amazon import Amazon
+from adapters.channels.amazon.amazon_budget import PLANS, Budget
+from adapters.channels.amazon.amazon_shared import Shared
+from adapters.channels.bigcommerce.bigcommerce import BigCommerce
+from adapters.channels.ebay.ebay import Ebay
+from adapters.channels.ebay.ebay_memory import EbayMemory
 from adapters.channels.protocol import Channel
-from adapters.channels.shopify import Shopify
-from adapters.channels.woocommerce import WooCommerce
-from adapters.sandbox import amazon, bigcommerce, ebay, shopify, woocommerce
-from adapters.sandbox.amazon_state import MARKETPLACE, SELLER
-from adapters.sandbox.amazon_state import Habits as AmazonHabits
-from adapters.sandbox.bigcommerce_state import WINDOW_S
-from adapters.sandbox.bigcommerce_state import Habits as BigCommerceHabits
+from adapters.channels.shopify.shopify import Shopify
+from adapters.channels.woocommerce.woocommerce import WooCommerce
+from adapters.sandbox.amazon import amazon
+from adapters.sandbox.amazon.amazon_state import MARKETPLACE, SELLER
+from adapters.sandbox.amazon.amazon_state import Habits as AmazonHabits
+from adapters.sandbox.bigcommerce import bigcommerce
+from adapters.sandbox.bigcommerce.bigcommerce_state import WINDOW_S
+from adapters.sandbox.bigcommerce.bigcommerce_state import Habits as BigCommerceHabits
+from adapters.sandbox.ebay import ebay
 from adapters.sandbox.shop import Shop
+from adapters.sandbox.shopify import shopify
+from adapters.sandbox.woocommerce import woocommerce
 from benchmarks.audit import Violation
 from benchmarks.figures import Result, Say, Target
 from benchmarks.ledger import LOCATION, laboratory, open_ledger
 from expectations import gate
 from inventory import setup
-from inventory.outbox import mark_dirty
-from inventory.stock import receive
+from inventory.ledger.stock import receive
+from inventory.publishing.outbox import mark_dirty
 from inventory.words import ChannelMode, WriteMode
-from tasks.publish import publish
+from tasks.publishing.publish import publish
 from tasks.runtime import Runtime
 
 CHANNEL = "vendor"

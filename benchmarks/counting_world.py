@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from inventory.counting_plan import Bin, PlanPolicy, plan
+from inventory.counting.counting_plan import Bin, PlanPolicy, plan
 from inventory.words import CountCause
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

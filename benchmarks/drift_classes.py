@@ -26,8 +26,9 @@ from benchmarks.drift_score import Scores, score
 from benchmarks.drift_week import Clock, Drifter, Shop
 from benchmarks.ledger import laboratory, open_ledger
 from expectations import gate
-from inventory import setup, stock
-from inventory.ledger import Move
+from inventory import setup
+from inventory.ledger import stock
+from inventory.ledger.ledger import Move
 from inventory.skus import is_non_stock
 from inventory.words import (
     ChannelMode,
@@ -37,14 +38,14 @@ from inventory.words import (
     StockState,
     WriteMode,
 )
-from tasks.compare import Scope, compare_channel
-from tasks.compare_ledger import compare_ledger
-from tasks.compare_orders import compare_orders
-from tasks.compare_warehouse import compare_warehouse
-from tasks.discrepancy_report import report_discrepancies
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.publishing.publish import publish
+from tasks.reconciling.compare import Scope, compare_channel
+from tasks.reconciling.compare_ledger import compare_ledger
+from tasks.reconciling.compare_orders import compare_orders
+from tasks.reconciling.compare_warehouse import compare_warehouse
+from tasks.reconciling.discrepancy_report import report_discrepancies
 from tasks.runtime import Runtime
+from tasks.selling.pull import pull
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_retail" / "two_ordinary_weeks.csv.gz"
 LATE = timedelta(minutes=30)

@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.history_csv import read_history
-from inventory.fallback_settings import Fallback
-from inventory.ladder import allowed_beside
-from inventory.outage_pattern import parse_pattern
-from inventory.policy import USUAL_DAYS, Offer, Policy
-from inventory.policy_text import parse_policy
-from inventory.replay import Outcome, Plan, run
+from inventory.outages.fallback_settings import Fallback
+from inventory.outages.ladder import allowed_beside
+from inventory.policies.policy import USUAL_DAYS, Offer, Policy
+from inventory.policies.policy_text import parse_policy
+from inventory.replaying.outage_pattern import parse_pattern
+from inventory.replaying.replay import Outcome, Plan, run
 
 SLICES = ("busiest_week.csv.gz", "two_ordinary_weeks.csv.gz")
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_retail"

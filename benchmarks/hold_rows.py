@@ -10,7 +10,7 @@ from sqlalchemy import event
 from adapters.database import in_transaction
 from benchmarks.clients import Load, orders_of
 from benchmarks.ledger import POOL, now, open_ledger
-from inventory.reservations import HoldRequest, reserve
+from inventory.holds.reservations import HoldRequest, reserve
 
 BATCH = 64
 TTL = timedelta(hours=1)

@@ -11,8 +11,8 @@ from adapters.database import in_transaction
 from benchmarks.clients import Done, Load, run_threads
 from benchmarks.ledger import POOL, now, open_ledger
 from benchmarks.peer_pattern import reserve_as_peers
-from inventory.batching import Batcher
-from inventory.reservations import HoldRequest, HoldResult, HoldStatus, reserve
+from inventory.holds.batching import Batcher
+from inventory.holds.reservations import HoldRequest, HoldResult, HoldStatus, reserve
 
 TTL = timedelta(hours=1)
 

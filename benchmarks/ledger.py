@@ -20,9 +20,9 @@ from adapters.database import migrate
 from adapters.embedded_postgres import EmbeddedPostgres
 from benchmarks.peer_pattern import Base
 from inventory import setup
-from inventory.hold_terms import release
-from inventory.reservations import HoldRequest, reserve
-from inventory.stock import receive
+from inventory.holds.hold_terms import release
+from inventory.holds.reservations import HoldRequest, reserve
+from inventory.ledger.stock import receive
 from inventory.words import WriteMode
 
 SKUS = [f"SKU-{number:04d}" for number in range(1000)]

@@ -12,9 +12,9 @@ from benchmarks.audit import audit
 from benchmarks.clients import Load, orders_of
 from benchmarks.figures import Result, Say, Target
 from benchmarks.ledger import BLIND, POOL, laboratory, now, open_ledger
-from inventory.hold_terms import expire
-from inventory.orders import Sale, SaleLine, apply_sales
-from inventory.reservations import HoldRequest, reserve
+from inventory.holds.hold_terms import expire
+from inventory.holds.reservations import HoldRequest, reserve
+from inventory.orders.orders import Sale, SaleLine, apply_sales
 
 CHUNK = 1000
 """Holds that one transaction of the sweeper ends: more would keep live orders waiting for as long as it lasts."""

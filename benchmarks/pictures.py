@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 from benchmarks.figures import Figure, said
 from benchmarks.registry import BENCHMARKS
 from benchmarks.report import Entry
-from tasks.replay_picture import COLOURS
+from tasks.replaying.replay_picture import COLOURS
 
 WIDTH, HEIGHT = 860, 380
 LEFT, RIGHT, TOP, BOTTOM = 80, 300, 20, 44

@@ -32,7 +32,7 @@ from benchmarks.ledger import laboratory, now, open_ledger
 from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
-from tasks.compare import compare_channel
+from tasks.reconciling.compare import compare_channel
 from tasks.runtime import Runtime
 
 CHANNEL = "wide"

@@ -26,8 +26,8 @@ from benchmarks.ledger import BLIND, SKUS, laboratory, now
 from benchmarks.webhook_apps import served
 from benchmarks.webhook_client import Answers, Delivery, burst, send
 from expectations import gate
-from tasks.noticed import read_noticed
 from tasks.runtime import Runtime
+from tasks.selling.noticed import read_noticed
 
 COUNT = 10_000
 CONNECTIONS = 32

@@ -1,9 +1,10 @@
 """What needs everything at once: start-up, the idle stack, a scheduled run with nothing to do, the sync gap.
 
-The stack is that of `onhand up` (`onhand.stage`, `onhand.up.start_shifts`): five imitated shops that tell by webhook or
-queue, the shifts of the publisher and of the pulls, gates on. Processor time is that of all its processes, the ended
-ones included; memory is PSS, in which a page that n processes share counts 1/n in each. The sync gap is counted from
-the instant in the shop's own book to the moment when the last other channel has confirmed (`onhand.promises`).
+The stack is that of `onhand up` (`onhand.trading_day.stage`, `onhand.up.start_shifts`): five imitated shops that tell
+by webhook or queue, the shifts of the publisher and of the pulls, gates on. Processor time is that of all its
+processes, the ended ones included; memory is PSS, in which a page that n processes share counts 1/n in each. The sync
+gap is counted from the instant in the shop's own book to the moment when the last other channel has confirmed
+(`onhand.trading_day.promises`).
 """
 
 import os
@@ -35,10 +36,10 @@ from benchmarks.audit import Violation
 from benchmarks.figures import Result, Say, Target
 from onhand.prefect_api import PrefectApi
 from onhand.processes import marked
-from onhand.promises import Truth
 from onhand.stack import Stack
-from onhand.stage import fresh_stack, set_up, shop_state, shop_urls
-from onhand.stage_channels import introduce
+from onhand.trading_day.promises import Truth
+from onhand.trading_day.stage import fresh_stack, set_up, shop_state, shop_urls
+from onhand.trading_day.stage_channels import introduce
 from onhand.up import start_shifts
 
 STARTS = 2

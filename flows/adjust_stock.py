@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from prefect import flow, get_run_logger, task
 
 from flows.forms import Location, Person, Reason, Sku, shown
-from inventory.adjustments import Adjusted, Adjustment
+from inventory.goods.adjustments import Adjusted, Adjustment
 from inventory.outside_text import in_markdown
 from inventory.words import AdjustmentReason
-from tasks.adjust import AdjustRequest, as_rows, post_adjustment, propose_adjustment
 from tasks.approve import approved, request_key
+from tasks.goods.adjust import AdjustRequest, as_rows, post_adjustment, propose_adjustment
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 from prefect import flow, get_run_logger, task
 
 from flows.forms import Person, Reason, shown
-from inventory.counting import CountPolicy
+from inventory.counting.counting import CountPolicy
 from inventory.outside_text import in_markdown
-from tasks.decide_counts import DecisionReport, decide_counts, waiting_rows
+from tasks.counting.decide_counts import DecisionReport, decide_counts, waiting_rows
+from tasks.counting.take_counts import judged_rows, outcomes
 from tasks.permission import the_raci
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
-from tasks.take_counts import judged_rows, outcomes
 
 Numbers = Annotated[
     list[Annotated[int, shown("Number", "Of a count that waits", ge=1, le=2**62)]],

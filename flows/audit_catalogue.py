@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 
 from flows.forms import AnyChannel
-from tasks.audit import AuditReport, as_rows, audit_channel, channel_codes
+from tasks.onboarding.audit import AuditReport, as_rows, audit_channel, channel_codes
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

@@ -3,8 +3,8 @@
 from prefect import flow, get_run_logger, task
 
 from flows.forms import AnyChannel
-from tasks.audit import channel_codes
-from tasks.integrations import Integration, check_integrations
+from tasks.health.integrations import Integration, check_integrations
+from tasks.onboarding.audit import channel_codes
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

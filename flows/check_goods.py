@@ -6,7 +6,7 @@ from typing import Annotated
 from prefect import flow, get_run_logger, task
 
 from flows.forms import shown
-from tasks.goods_watch import GoodsReport, watch_goods
+from tasks.goods.goods_watch import GoodsReport, watch_goods
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

@@ -7,12 +7,12 @@ from prefect.client.schemas.objects import State
 
 from adapters.settings import settings
 from flows.forms import EverySeconds, Minutes
-from tasks.noticed import clear_old
 from tasks.policies import RETRIES
+from tasks.publishing.sweep import sweep
 from tasks.report import table
 from tasks.runtime import runtime
+from tasks.selling.noticed import clear_old
 from tasks.shift import beats, run_name, work
-from tasks.sweep import sweep
 
 
 @task(task_run_name="sweep-for-{seconds:.0f}s", **RETRIES)

@@ -6,7 +6,14 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import DryRun, csv_field
-from tasks.load_items import ALIAS_COLUMNS, BUNDLE_COLUMNS, ITEM_COLUMNS, ITEM_OPTIONAL, ItemsReport, load_items
+from tasks.onboarding.load_items import (
+    ALIAS_COLUMNS,
+    BUNDLE_COLUMNS,
+    ITEM_COLUMNS,
+    ITEM_OPTIONAL,
+    ItemsReport,
+    load_items,
+)
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

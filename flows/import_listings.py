@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import Actor, ChannelCode, DryRun, csv_field, shown
-from tasks.map_listings import COLUMNS, OPTIONAL, MapReport, map_listings
+from tasks.onboarding.map_listings import COLUMNS, OPTIONAL, MapReport, map_listings
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import Actor, Person, csv_field, shown
-from tasks.open_stock import COLUMNS, OpeningReport, open_stock
+from tasks.onboarding.open_stock import COLUMNS, OpeningReport, open_stock
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

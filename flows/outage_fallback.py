@@ -6,13 +6,13 @@ from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from flows.forms import AnyChannel, EverySeconds, Minutes, shown
-from tasks.fall_back import look
-from tasks.fallback_report import Looked
+from tasks.outages.fall_back import look
+from tasks.outages.fallback_report import Looked
+from tasks.outages.write_runbook import runbook_of
 from tasks.policies import RETRIES
 from tasks.report import page, table
 from tasks.runtime import runtime
 from tasks.shift import beats, run_name, work
-from tasks.write_runbook import runbook_of
 
 OnlyShow = Annotated[
     bool, shown("Dry run", "On: only show what would be done. Off: do it; nothing is paused without need")

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from prefect import flow, get_run_logger, task
 
 from flows.forms import ChannelCode, Person, Reason, shown
-from inventory.operation_log import check_words
 from inventory.outside_text import in_markdown
-from inventory.raci import Action
+from inventory.people.operation_log import check_words
+from inventory.people.raci import Action
 from inventory.words import PauseOwner
 from tasks.approve import approved, request_key
-from tasks.pause import PauseReport
-from tasks.pause import pause_channel as pause
+from tasks.outages.pause import PauseReport
+from tasks.outages.pause import pause_channel as pause
 from tasks.permission import Request
 from tasks.policies import RETRIES
 from tasks.report import table

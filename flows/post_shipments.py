@@ -9,8 +9,8 @@ from flows.forms import Actor, Person, csv_field, shown
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
+from tasks.selling.ship import COLUMNS, OPTIONAL, ShipmentReport, ship
 from tasks.shift import run_name
-from tasks.ship import COLUMNS, OPTIONAL, ShipmentReport, ship
 
 Sent = Annotated[
     str,

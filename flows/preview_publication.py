@@ -6,9 +6,9 @@ from prefect import flow, get_run_logger, task
 
 from flows.forms import AnyChannel, shown
 from inventory.words import ChannelMode
-from tasks.audit import channel_codes
+from tasks.onboarding.audit import channel_codes
 from tasks.policies import RETRIES
-from tasks.preview import Preview, preview, try_policy
+from tasks.publishing.preview import Preview, preview, try_policy
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name

@@ -6,11 +6,7 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import Person, csv_field, shown
-from tasks.policies import RETRIES
-from tasks.report import table
-from tasks.runtime import runtime
-from tasks.shift import run_name
-from tasks.take_back import (
+from tasks.goods.take_back import (
     ARRIVED_COLUMNS,
     ARRIVED_OPTIONAL,
     INSPECTED_COLUMNS,
@@ -19,6 +15,10 @@ from tasks.take_back import (
     inspect_returns,
     take_back,
 )
+from tasks.policies import RETRIES
+from tasks.report import table
+from tasks.runtime import runtime
+from tasks.shift import run_name
 
 Parcels = Annotated[
     str,

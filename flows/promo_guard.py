@@ -7,11 +7,11 @@ from prefect import flow, get_run_logger, task
 
 from flows.forms import ChannelCode, Person, Reason, Skus, shown
 from inventory.outside_text import in_markdown
-from inventory.promotions import Limits, Window
+from inventory.publishing.promotions import Limits, Window
 from tasks.approve import approved, request_key
 from tasks.permission import Request
 from tasks.policies import RETRIES
-from tasks.promote import Promotion, guard, open_guards, promotion, request_for
+from tasks.publishing.promote import Promotion, guard, open_guards, promotion, request_for
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name

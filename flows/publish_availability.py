@@ -10,11 +10,11 @@ from expectations import gate
 from flows.forms import EverySeconds, Minutes, shown
 from tasks.inherit import inherit_claims
 from tasks.policies import RETRIES
-from tasks.publish import PublishReport
-from tasks.publishers import publish_together
+from tasks.publishing.publish import PublishReport
+from tasks.publishing.publishers import publish_together
+from tasks.publishing.shards import sharing
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.shards import sharing
 from tasks.shift import run_name, work
 
 SkuLimit = Annotated[int, shown("SKUs at a time", "How many SKUs one pass takes at most", ge=1, le=5000)]

@@ -6,14 +6,14 @@ from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from flows.forms import Actor, ChannelCode, EverySeconds, Minutes
-from tasks.apply import AppliedEvents
 from tasks.inherit import inherit_claims
-from tasks.listen import listening
-from tasks.noticed import NoticeReport
 from tasks.policies import RETRIES
-from tasks.pull import PullReport, pull
 from tasks.report import table
 from tasks.runtime import runtime
+from tasks.selling.apply import AppliedEvents
+from tasks.selling.listen import listening
+from tasks.selling.noticed import NoticeReport
+from tasks.selling.pull import PullReport, pull
 from tasks.shift import beats, run_name, work
 
 

@@ -8,11 +8,11 @@ from adapters.http import ChannelFault
 from adapters.settings import settings
 from adapters.suppliers.supplier_config import read_suppliers
 from flows.forms import Actor, shown
+from tasks.goods.supplier_feeds import FeedReport, pull_feed
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import named_secret, runtime
 from tasks.shift import run_name
-from tasks.supplier_feeds import FeedReport, pull_feed
 
 AnySupplier = Annotated[
     str,

@@ -6,14 +6,14 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import Actor, Person, csv_field, shown
-from tasks.expect import (
+from tasks.goods.expect import (
     EXPECTED_COLUMNS,
     EXPECTED_OPTIONAL,
     ExpectedReport,
     expect_goods,
 )
+from tasks.goods.receive import RECEIPT_COLUMNS, RECEIPT_OPTIONAL, ReceiptReport, receive
 from tasks.policies import RETRIES
-from tasks.receive import RECEIPT_COLUMNS, RECEIPT_OPTIONAL, ReceiptReport, receive
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name

@@ -8,21 +8,21 @@ from prefect import flow, get_run_logger, task
 from adapters.http import ChannelFault
 from adapters.settings import settings
 from flows.forms import Actor, Channels, csv_field, shown
-from inventory.listing_scopes import ALL, Range
-from inventory.reconciliation import Reconciliation
-from tasks.compare import Scope, compare_channel
-from tasks.compare_ledger import LedgerCompared, compare_ledger
-from tasks.compare_orders import OrdersCompared, compare_orders
-from tasks.compare_warehouse import WarehouseCompared, compare_warehouse
-from tasks.discrepancy_report import report_discrepancies
+from inventory.reconciling.listing_scopes import ALL, Range
+from inventory.reconciling.reconciliation import Reconciliation
 from tasks.fan_out import run_pieces
 from tasks.policies import RETRIES
-from tasks.pull import pull
-from tasks.reconcile_report import Incomplete, Reconciled, moment, week
+from tasks.reconciling.compare import Scope, compare_channel
+from tasks.reconciling.compare_ledger import LedgerCompared, compare_ledger
+from tasks.reconciling.compare_orders import OrdersCompared, compare_orders
+from tasks.reconciling.compare_warehouse import WarehouseCompared, compare_warehouse
+from tasks.reconciling.discrepancy_report import report_discrepancies
+from tasks.reconciling.reconcile_report import Incomplete, Reconciled, moment, week
+from tasks.reconciling.wide_reconciliation import end_blocks, joined, pieces
 from tasks.report import table
 from tasks.runtime import runtime
+from tasks.selling.pull import pull
 from tasks.shift import run_name
-from tasks.wide_reconciliation import end_blocks, joined, pieces
 
 Scoped = Annotated[
     Literal["full", "hot", "sample", "orders", "warehouse", "ledger", "everything"],

@@ -9,13 +9,13 @@ from prefect import flow, get_run_logger, task
 from adapters.count_csv import OPTIONAL, REQUIRED
 from adapters.settings import settings
 from flows.forms import Actor, Person, csv_field, shown
-from inventory.counting import CountPolicy
-from tasks.decide_counts import waiting_rows
+from inventory.counting.counting import CountPolicy
+from tasks.counting.decide_counts import waiting_rows
+from tasks.counting.take_counts import CountsReport, accuracy_rows, judged_rows, outcomes, take_counts
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
-from tasks.take_counts import CountsReport, accuracy_rows, judged_rows, outcomes, take_counts
 
 Sheet = Annotated[
     str,

@@ -6,12 +6,12 @@ from prefect import flow, get_run_logger, task
 
 from expectations import gate
 from flows.forms import AnyChannel, Person, Reason, shown
-from inventory.adjustments import Adjusted
+from inventory.goods.adjustments import Adjusted
 from inventory.outside_text import in_markdown
 from inventory.words import StockState
-from tasks.adjust import as_rows as shelf_rows
-from tasks.adjust import post_release, propose_release
 from tasks.approve import approved, request_key
+from tasks.goods.adjust import as_rows as shelf_rows
+from tasks.goods.adjust import post_release, propose_release
 from tasks.held_rows import RowsReport, apply_rows_again, as_rows, dismiss_rows, propose_rows
 from tasks.permission import Request
 from tasks.policies import RETRIES

@@ -10,9 +10,9 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from adapters.settings import settings
 from flows.forms import shown
-from tasks.replay_orders import Replay, Request, as_json, replay_orders
-from tasks.replay_picture import frontier
-from tasks.replay_report import about, table_rows
+from tasks.replaying.replay_orders import Replay, Request, as_json, replay_orders
+from tasks.replaying.replay_picture import frontier
+from tasks.replaying.replay_report import about, table_rows
 from tasks.report import table
 from tasks.shift import run_name
 

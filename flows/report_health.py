@@ -8,10 +8,10 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from adapters.settings import settings
 from flows.forms import shown
-from inventory.health_limits import Targets, parse_limits
-from tasks.health_plots import trend_picture
-from tasks.health_sections import worst
-from tasks.measure_health import HealthReport, report_health_of
+from inventory.health.health_limits import Targets, parse_limits
+from tasks.health.health_plots import trend_picture
+from tasks.health.health_sections import worst
+from tasks.health.measure_health import HealthReport, report_health_of
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

@@ -6,11 +6,11 @@ from prefect import flow, get_run_logger, task
 
 from flows.forms import Person, Reason, shown
 from inventory.outside_text import in_markdown
-from inventory.settling import Settled
+from inventory.reconciling.settling import Settled
 from tasks.policies import RETRIES
+from tasks.reconciling.settle import settle_discrepancy
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.settle import settle_discrepancy
 from tasks.shift import run_name
 
 Number = Annotated[int, shown("Discrepancy", "Its number, from the table `aging` of a reconcile run", ge=1, le=10**15)]

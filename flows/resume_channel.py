@@ -6,13 +6,13 @@ from prefect import flow, get_run_logger, task
 
 from expectations import gate
 from flows.forms import ChannelCode, Person, Reason, shown
-from inventory.operation_log import check_words
 from inventory.outside_text import in_markdown
-from inventory.raci import Action
+from inventory.people.operation_log import check_words
+from inventory.people.raci import Action
 from inventory.words import PauseOwner
 from tasks.approve import approved, request_key
-from tasks.lift import LiftReport
-from tasks.lift import resume_channel as lift
+from tasks.outages.lift import LiftReport
+from tasks.outages.lift import resume_channel as lift
 from tasks.permission import Request
 from tasks.policies import RETRIES
 from tasks.report import table

@@ -6,11 +6,11 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import DryRun, shown
-from inventory.counting_plan import PlanPolicy
+from inventory.counting.counting_plan import PlanPolicy
+from tasks.counting.schedule_counts import ScheduleReport, line_rows, schedule_counts
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
-from tasks.schedule_counts import ScheduleReport, line_rows, schedule_counts
 from tasks.shift import run_name
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

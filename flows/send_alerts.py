@@ -6,12 +6,12 @@ from prefect import flow, get_run_logger, task
 
 from adapters.settings import settings
 from flows.forms import shown
+from tasks.health.roll_call import call_the_roll, prefect_of
+from tasks.health.tell import TellReport, office_of, tell
 from tasks.policies import RETRIES
 from tasks.report import table
-from tasks.roll_call import call_the_roll, prefect_of
 from tasks.runtime import runtime
 from tasks.shift import run_name
-from tasks.tell import TellReport, office_of, tell
 
 Look = Annotated[bool, shown("Look first", "Also look whether every part is alive, as the watchdog does each minute")]
 

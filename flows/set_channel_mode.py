@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from prefect import flow, get_run_logger, task
 
 from flows.forms import ChannelCode, Person, Reason, shown
-from inventory.channel_modes import ModeChange
-from tasks.change_mode import as_rows, change_mode
+from inventory.onboarding.channel_modes import ModeChange
+from tasks.onboarding.change_mode import as_rows, change_mode
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime

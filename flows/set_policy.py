@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from prefect import flow, get_run_logger, task
 
 from flows.forms import DryRun, Person, Reason, shown
-from inventory.policy_store import Brought
+from inventory.policies.policy_store import Brought
 from tasks.change_policy import change_policy
 from tasks.policies import RETRIES
-from tasks.preview import try_policy
+from tasks.publishing.preview import try_policy
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name

@@ -9,11 +9,11 @@ from flows.forms import AnyChannel, DryRun, Person, Reason, Skus, shown
 from tasks.approve import approved, request_key
 from tasks.permission import Request
 from tasks.policies import RETRIES
-from tasks.preview import preview
+from tasks.publishing.preview import preview
+from tasks.publishing.sync import SyncReport, SyncScope, request_for, scope_of, sync
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
-from tasks.sync import SyncReport, SyncScope, request_for, scope_of, sync
 
 Chosen = Annotated[Skus, shown("SKUs", "With all channels that sell them; empty: all that the channel lists")]
 

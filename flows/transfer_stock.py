@@ -9,13 +9,13 @@ from adapters.settings import settings
 from flows.forms import Person, Reason, csv_field, shown
 from inventory.outside_text import in_markdown
 from tasks.approve import approved, request_key
-from tasks.move_between import COLUMNS, Step, Wish, propose_transfer, read_wish, transfer
+from tasks.goods.move_between import COLUMNS, Step, Wish, propose_transfer, read_wish, transfer
+from tasks.goods.transfers import TransferReport
 from tasks.permission import Request
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
-from tasks.transfers import TransferReport
 
 What = Annotated[
     Step,

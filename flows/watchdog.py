@@ -9,9 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from adapters.settings import settings
 from flows.forms import EverySeconds, Minutes
-from tasks.policies import RETRIES
-from tasks.report import table
-from tasks.roll_call import (
+from tasks.health.roll_call import (
     RollCall,
     call_the_roll,
     pinger,
@@ -19,9 +17,11 @@ from tasks.roll_call import (
     tell_ledger_is_back,
     tell_without_ledger,
 )
+from tasks.health.tell import office_of, tell
+from tasks.policies import RETRIES
+from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import beats, run_name, work
-from tasks.tell import office_of, tell
 
 PATIENT_TRIES = 3
 

@@ -7,12 +7,12 @@ from prefect import flow, get_run_logger, task
 from adapters.settings import settings
 from flows.forms import Person, Reason, csv_field, shown
 from tasks.approve import approved
+from tasks.goods.write_off import COLUMNS, WriteOffReport, propose_write_off, write_off
 from tasks.permission import Request
 from tasks.policies import RETRIES
 from tasks.report import table
 from tasks.runtime import runtime
 from tasks.shift import run_name
-from tasks.write_off import COLUMNS, WriteOffReport, propose_write_off, write_off
 
 Gone = Annotated[
     str,

@@ -70,7 +70,7 @@ def advance_watermark(connection: Connection, code: str, newest: datetime | None
     `newest`: the latest change in it, by the channel's clock; None when there was none. The watermark moves
     by what the channel itself said, never by our clock alone: the channel's may be behind. It never goes
     back, and never beyond the start of the pull: an order from a clock that runs ahead must not hide those
-    after it. The interval of the pulls is kept beside it (`inventory.darkness`).
+    after it. The interval of the pulls is kept beside it (`inventory.outages.darkness`).
     """
     connection.execute(
         text(

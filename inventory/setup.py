@@ -55,7 +55,8 @@ def add_locations(connection: Connection, codes: Sequence[str]) -> None:
 
 
 def add_channel(connection: Connection, channel: ChannelSetup) -> None:
-    """A channel that exists keeps its mode: the given one is only its beginning (`inventory.channel_modes`)."""
+    """A channel that exists keeps its mode: the given one is only its beginning
+    (`inventory.onboarding.channel_modes`)."""
     row = asdict(channel)
     locations = row.pop("locations")
     _upsert(connection, Channel, [row], ["code"], kept=("mode",))

@@ -82,7 +82,7 @@ class Channel(SQLModel, table=True):
     audited_at: datetime | None = when(nullable=True)
     """Our clock: start of the last complete reading of its catalogue."""
     compared_up_to: int | None = Field(default=None, sa_column=Column(BigInteger))
-    """Id of the last inbox event that was compared with the notices (see `inventory.notice_gaps`)."""
+    """Id of the last inbox event that was compared with the notices (see `inventory.orders.notice_gaps`)."""
 
 
 class ChannelLocation(SQLModel, table=True):
@@ -116,7 +116,8 @@ class Listing(SQLModel, table=True):
     exposure: int | None = None
     """Upper bound of what the channel has sold unseen plus what it may still sell. None: never read."""
     settling: int | None = None
-    """The exposure once every order placed before `settling_since` has been read (see `inventory.exposure`)."""
+    """The exposure once every order placed before `settling_since` has been read (see
+    `inventory.publishing.exposure`)."""
     settling_since: datetime | None = when(nullable=True)
     observed: int | None = None
     observed_at: datetime | None = when(nullable=True)

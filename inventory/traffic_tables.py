@@ -195,7 +195,7 @@ class Discrepancy(SQLModel, table=True):
     kind: str
     """A `DiscrepancyClass`."""
     severity: str = Field(default=Severity.WARNING, sa_column_kwargs={"server_default": "warning"})
-    """Grows with age (`inventory.discrepancies`)."""
+    """Grows with age (`inventory.reconciling.discrepancies`)."""
     expected: int = Field(sa_column=Column(BigInteger, nullable=False))
     observed: int = Field(sa_column=Column(BigInteger, nullable=False))
     message: str = _words()

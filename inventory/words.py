@@ -92,7 +92,7 @@ class ReversalKind(StrEnum):
 
 
 class ReversalReason(StrEnum):
-    """Decides whether a reversal puts units back (see `inventory.reversals`)."""
+    """Decides whether a reversal puts units back (see `inventory.orders.reversals`)."""
 
     CUSTOMER = "customer"
     PAYMENT = "payment"

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from adapters.alert_targets import SlackConfig, read_targets
 from adapters.settings import Settings, SettingsError
-from tasks.tell import secret_of
+from tasks.health.tell import secret_of
 
 ALERTS = "send_alerts/alerts"
 BLOCK = "onhand-alerts"

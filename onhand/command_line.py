@@ -56,7 +56,7 @@ def demo(
     stay: bool = typer.Option(False, help="Stay up afterwards, to look around in the UI."),
 ) -> None:
     """Trade one day on two imitated shops, and judge what was promised."""
-    from onhand.demo import Options, run_demo
+    from onhand.trading_day.demo import Options, run_demo
 
     raise typer.Exit(run_demo(Options(orders, day, seconds, cover, seed, stay)))
 
@@ -68,7 +68,7 @@ def explain(
     json: bool = typer.Option(False, "--json", help="For programs."),
 ) -> None:
     """Why is this number what it is: everything the ledger knows about one SKU."""
-    from onhand.explain import run_explain
+    from onhand.commands.explain import run_explain
 
     raise typer.Exit(run_explain(sku, last=last, as_json=json))
 
@@ -79,7 +79,7 @@ def rebuild(
     json: bool = typer.Option(False, "--json", help="For programs."),
 ) -> None:
     """Compare the ledger with itself; exit code 1 when something differs."""
-    from onhand.rebuild import run_rebuild
+    from onhand.commands.rebuild import run_rebuild
 
     raise typer.Exit(run_rebuild(repairing=repair, as_json=json))
 
@@ -87,7 +87,7 @@ def rebuild(
 @app.command()
 def doctor() -> None:
     """Check this installation and what it can reach; exit code 1 when something is wrong."""
-    from onhand.doctor import run_doctor
+    from onhand.commands.doctor import run_doctor
 
     raise typer.Exit(run_doctor())
 
@@ -95,7 +95,7 @@ def doctor() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the ledger of ONHAND_DATABASE_URL to the newest version of its tables."""
-    from onhand.migrate_command import run_migrate
+    from onhand.commands.migrate_command import run_migrate
 
     raise typer.Exit(run_migrate())
 
@@ -122,8 +122,8 @@ def replay(
     html: Path | None = typer.Option(None, help="Write a page with table and picture into this file."),
 ) -> None:
     """Replay your own orders against each policy: oversold, hidden, fill, calls."""
-    from onhand.replay_command import run_replay
-    from tasks.replay_orders import Request
+    from onhand.commands.replay_command import run_replay
+    from tasks.replaying.replay_orders import Request
 
     request = Request(
         orders, policies, lag, outage, channels, shares, pool, split, cover_weeks, units, writes, restock_known,
@@ -141,7 +141,7 @@ def policy(
     json: bool = typer.Option(False, "--json", help="For programs."),
 ) -> None:
     """The policy in force; is a file sound; which numbers would it change and why; bring it in force."""
-    from onhand.policy_command import run_policy
+    from onhand.commands.policy_command import run_policy
 
     raise typer.Exit(run_policy(action, file, actor=actor, reason=reason, as_json=json))
 
@@ -154,7 +154,7 @@ def exposure(
     json: bool = typer.Option(False, "--json", help="For programs."),
 ) -> None:
     """What could be oversold at worst: in total, by channel, SKU and listing; exit code 1 when it is anything."""
-    from onhand.exposure_command import run_exposure
+    from onhand.commands.exposure_command import run_exposure
 
     raise typer.Exit(run_exposure(sku, most=most, hours=hours, as_json=json))
 
@@ -166,7 +166,7 @@ def status(
     json: bool = typer.Option(False, "--json", help="For programs."),
 ) -> None:
     """How the business is, the worst first; exit code 1 when something critical is open."""
-    from onhand.status import run_status
+    from onhand.commands.status import run_status
 
     raise typer.Exit(run_status(as_json=json, most=most, whole=whole))
 
@@ -182,7 +182,7 @@ def audit(
     html: Path | None = typer.Option(None, help="Write a page into this file."),
 ) -> None:
     """Before anything is connected: what is out of sync, what would have oversold, what to do first."""
-    from onhand.audit_command import run_audit
+    from onhand.commands.audit_command import run_audit
 
     code = run_audit(export, orders, lag=lag, cover_weeks=cover_weeks, most=most, to_json=json, to_html=html)
     raise typer.Exit(code)
@@ -194,7 +194,7 @@ def runbook(
     to: Path | None = typer.Option(None, dir_okay=False, help="Write it into this file instead."),
 ) -> None:
     """What to do when a channel is dark: from the policy in force, its switch and the ladder's settings."""
-    from onhand.runbook_command import run_runbook
+    from onhand.commands.runbook_command import run_runbook
 
     raise typer.Exit(run_runbook(channel, to=to))
 
@@ -202,7 +202,7 @@ def runbook(
 @app.command()
 def raci(json: bool = typer.Option(False, "--json", help="For programs.")) -> None:
     """Check who may do and approve what, and show it; exit code 2 when the file makes no sense."""
-    from onhand.raci_table import run_raci
+    from onhand.commands.raci_table import run_raci
 
     raise typer.Exit(run_raci(as_json=json))
 
@@ -235,7 +235,7 @@ def watchdog(
     every_minutes: float = typer.Option(5.0, min=0.5, max=1440, help="How often it is called, or looks."),
 ) -> None:
     """Is everybody alive? Opens and closes incidents and sends alerts, without Prefect."""
-    from onhand.watchdog_command import run_watchdog
+    from onhand.commands.watchdog_command import run_watchdog
 
     raise typer.Exit(run_watchdog(once=once, every_minutes=every_minutes))
 
@@ -245,7 +245,7 @@ def leaks(
     also: list[str] = typer.Option([], help="Look for this text, too: a buyer's name, a token that was replaced."),
 ) -> None:
     """Does a secret that is in use stand in the ledger, in Prefect's database, in a log? Exit code 1 when it does."""
-    from onhand.leaks_command import run_leaks
+    from onhand.commands.leaks_command import run_leaks
 
     raise typer.Exit(run_leaks(also))
 
@@ -259,7 +259,7 @@ def simulate(
     json: Path | None = typer.Option(None, dir_okay=False, help="Write the figures into this file."),
 ) -> None:
     """Everything fails at once, on imitated shops and a virtual clock: are the promises kept? Exit code 1: not all."""
-    from onhand.simulate_command import run_simulate
+    from onhand.commands.simulate_command import run_simulate
 
     raise typer.Exit(run_simulate(seeds, start, days, jobs, json))
 
@@ -270,7 +270,7 @@ def drill(
     listing: bool = typer.Option(False, "--list", help="Name them all."),
 ) -> None:
     """Rehearse an outage or a rush on imitated shops: what happened, what onhand did, what it came to."""
-    from onhand.drill_command import run_drill
+    from onhand.commands.drill_command import run_drill
 
     raise typer.Exit(run_drill(scenario, listing=listing))
 
@@ -308,22 +308,22 @@ def _known(error: Exception) -> int | None:
     from adapters.sandbox.trace import TraceError
     from adapters.settings import SettingsError
     from inventory.channels import UnknownChannel
-    from inventory.explanation import UnknownSku
-    from inventory.outage_pattern import OutageError
-    from inventory.policy_file import PolicyFileError
-    from inventory.policy_text import PolicyError
-    from inventory.rebuilding import NotRebuildable
-    from onhand.drill_command import DrillError
-    from onhand.ledger_access import LedgerUnreachable
-    from onhand.policy_command import PolicyCommandError
+    from inventory.ledger.explanation import UnknownSku
+    from inventory.ledger.rebuilding import NotRebuildable
+    from inventory.policies.policy_file import PolicyFileError
+    from inventory.policies.policy_text import PolicyError
+    from inventory.replaying.outage_pattern import OutageError
+    from onhand.commands.drill_command import DrillError
+    from onhand.commands.ledger_access import LedgerUnreachable
+    from onhand.commands.policy_command import PolicyCommandError
+    from onhand.commands.runbook_command import RunbookError
+    from onhand.commands.simulate_command import SimulationError
     from onhand.processes import ProcessError
-    from onhand.runbook_command import RunbookError
     from onhand.services.tokens import TokenError
-    from onhand.simulate_command import SimulationError
     from onhand.simulation.totals import Lost
     from onhand.stack import StackError
-    from tasks.readiness_check import AuditError
-    from tasks.replay_orders import ReplayError
+    from tasks.onboarding.readiness_check import AuditError
+    from tasks.replaying.replay_orders import ReplayError
 
     if isinstance(error, PolicyError | PolicyFileError | PolicyCommandError | OutageError | ReplayError):
         return NONSENSE

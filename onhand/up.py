@@ -21,8 +21,8 @@ from onhand.prefect_api import PrefectApi
 from onhand.processes import marked
 from onhand.shifts import LOOK_EVERY, ShiftKeeper, runs_of
 from onhand.stack import SERVICES, Progress, Stack, interruptible
-from onhand.stage import fresh_stack, set_up, shop_urls
-from onhand.stage_channels import introduce
+from onhand.trading_day.stage import fresh_stack, set_up, shop_urls
+from onhand.trading_day.stage_channels import introduce
 
 FOLDER = "up"
 """Below the data folder; wiped by each start with imitated shops, which live in memory."""

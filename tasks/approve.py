@@ -15,8 +15,8 @@ from prefect.runtime import flow_run
 from pydantic import Field, ValidationError
 
 from adapters.settings import settings
-from inventory.approvals import Approval, NotApproved
 from inventory.outside_text import in_markdown
+from inventory.people.approvals import Approval, NotApproved
 from inventory.words import ApprovalStatus
 from tasks.permission import Request, answer, ask_if_needed, the_raci, who_approved
 from tasks.runtime import Runtime

@@ -2,7 +2,7 @@
 
 from adapters.database import in_transaction
 from adapters.wakeups import PUBLISH, wake
-from inventory.policy_store import Brought, bring_in_force
+from inventory.policies.policy_store import Brought, bring_in_force
 from tasks.runtime import Runtime
 
 

@@ -13,7 +13,7 @@ from prefect.deployments import run_deployment
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelling
 
-from tasks.wide_reconciliation import Ended, Piece
+from tasks.reconciling.wide_reconciliation import Ended, Piece
 
 _LOOK_EVERY_S = 3.0
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from adapters.database import in_transaction, unit_of_work
-from inventory import inbox
 from inventory.channels import channel_state
-from inventory.gate_log import open_rows
 from inventory.incidents import resolve_incidents
-from inventory.operation_log import Done, check_words, note_operation, was_done
-from inventory.raci import Action
+from inventory.orders import inbox
+from inventory.people.operation_log import Done, check_words, note_operation, was_done
+from inventory.people.raci import Action
+from inventory.publishing.gate_log import open_rows
 from inventory.words import IncidentKind
-from tasks.apply import SUITE, apply_events
 from tasks.permission import Request
 from tasks.runtime import Runtime
+from tasks.selling.apply import SUITE, apply_events
 
 MOST_ROWS = 5000
 

@@ -6,8 +6,8 @@ from adapters.database import in_transaction, unit_of_work
 from adapters.http import ChannelFault
 from adapters.prefect_server import PrefectServer
 from adapters.settings import settings
-from inventory.left_claims import free, runs_that_hold
-from tasks.roll_call import prefect_of
+from inventory.publishing.left_claims import free, runs_that_hold
+from tasks.health.roll_call import prefect_of
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)

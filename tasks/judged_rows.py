@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from adapters.seller_csv import BadRow
 from expectations.verdict import Verdict
-from inventory.gate_log import HeldRow, hold_rows, release_rows
-from tasks.apply import record
+from inventory.publishing.gate_log import HeldRow, hold_rows, release_rows
+from tasks.selling.apply import record
 
 
 def held_reasons(verdict: Verdict, bad: Mapping[int, BadRow], frame: pd.DataFrame) -> dict[int, str]:

@@ -6,11 +6,11 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from adapters.database import in_transaction
-from inventory import learned
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
-from inventory.learned import WEEKS, Learned
-from inventory.policy_file import parse_policy_file
-from inventory.policy_store import in_force
+from inventory.policies import learned
+from inventory.policies.learned import WEEKS, Learned
+from inventory.policies.policy_file import parse_policy_file
+from inventory.policies.policy_store import in_force
 from inventory.words import IncidentKind, Severity
 from tasks.runtime import Runtime
 

@@ -10,9 +10,9 @@ from typing import Any
 from adapters.database import in_transaction
 from adapters.raci_file import read_raci
 from adapters.settings import settings
-from inventory import approvals
-from inventory.approvals import Approval, NotApproved, Wanted, expire_approvals
-from inventory.raci import Action, Raci, check_may, needs_approval
+from inventory.people import approvals
+from inventory.people.approvals import Approval, NotApproved, Wanted, expire_approvals
+from inventory.people.raci import Action, Raci, check_may, needs_approval
 from inventory.words import ApprovalStatus
 from tasks.runtime import Runtime
 

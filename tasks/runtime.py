@@ -20,9 +20,9 @@ from adapters.settings import run_of_this_process, secret, settings
 from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
-from inventory.guidance import Remembered
-from inventory.left_claims import owner_of
-from inventory.revisions import count_revisions
+from inventory.publishing.guidance import Remembered
+from inventory.publishing.left_claims import owner_of
+from inventory.publishing.revisions import count_revisions
 from tasks.channel_pool import ChannelPool
 
 
@@ -32,7 +32,7 @@ class Memory:
 
     remembered: Remembered = field(default_factory=Remembered)
     troubled: set[tuple[str, str]] = field(default_factory=set)
-    """(channel, call) whose faults this process has noted (`tasks.trouble`)."""
+    """(channel, call) whose faults this process has noted (`tasks.selling.trouble`)."""
 
 
 def some_owner() -> str:

@@ -14,13 +14,21 @@ from pydantic import ValidationError, field_validator, model_validator
 
 from adapters.allowances import Allowances
 from adapters.channels.config import ChannelConfigBase, Secret
-from adapters.channels.declared import PINNED_WITHIN_S, DeclaredChannel, numbered
-from adapters.channels.declared_auth import credentials_for
-from adapters.channels.declared_fields import Catalogue, Orders, Stock
-from adapters.channels.declared_models import Abilities, Auth, ClientCredentialsAuth, Limits, Pause, Webhook, Zeros
-from adapters.channels.declared_values import known_keys, refuse_unknown_keys
-from adapters.channels.declared_webhooks import DeclaredWebhooks
-from adapters.channels.declared_wire import Shared, Wire, shared_for
+from adapters.channels.declared.declared import PINNED_WITHIN_S, DeclaredChannel, numbered
+from adapters.channels.declared.declared_auth import credentials_for
+from adapters.channels.declared.declared_fields import Catalogue, Orders, Stock
+from adapters.channels.declared.declared_models import (
+    Abilities,
+    Auth,
+    ClientCredentialsAuth,
+    Limits,
+    Pause,
+    Webhook,
+    Zeros,
+)
+from adapters.channels.declared.declared_values import known_keys, refuse_unknown_keys
+from adapters.channels.declared.declared_webhooks import DeclaredWebhooks
+from adapters.channels.declared.declared_wire import Shared, Wire, shared_for
 from inventory.words import WriteMode
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from inventory.notice_store import NewNotice, new_notice
+from inventory.orders.notice_store import NewNotice, new_notice
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from adapters.allowances import Allowances
-from adapters.channels.amazon_config import AmazonConfig
-from adapters.channels.bigcommerce_config import BigCommerceConfig
+from adapters.channels.amazon.amazon_config import AmazonConfig
+from adapters.channels.bigcommerce.bigcommerce_config import BigCommerceConfig
 from adapters.channels.config import Secret
-from adapters.channels.ebay_budget import CountedByPublications
-from adapters.channels.ebay_config import EbayConfig
+from adapters.channels.ebay.ebay_budget import CountedByPublications
+from adapters.channels.ebay.ebay_config import EbayConfig
 from adapters.channels.http_config import HttpConfig, problems_of
 from adapters.channels.protocol import Channel
-from adapters.channels.shopify_config import ShopifyConfig
-from adapters.channels.woocommerce_config import WooCommerceConfig
+from adapters.channels.shopify.shopify_config import ShopifyConfig
+from adapters.channels.woocommerce.woocommerce_config import WooCommerceConfig
 
 
 class ChannelFileError(ValueError):

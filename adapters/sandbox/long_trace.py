@@ -20,7 +20,7 @@ from adapters.sandbox.generator import (
     UNITS_OF_A_LINE,
     catalogue,
 )
-from inventory.order_history import DAY, OrderHistory, monday_before
+from inventory.orders.order_history import DAY, OrderHistory, monday_before
 
 BASKETS_A_DAY = 2.35
 """Of the web shop."""

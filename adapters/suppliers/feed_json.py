@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from adapters.channels.declared_values import Path, UntranslatableError
+from adapters.channels.declared.declared_values import Path, UntranslatableError
 from adapters.suppliers.feed_content import FeedContent, FeedError, UnreadRow, decoded, plain
 from adapters.suppliers.supplier_config import JsonShape
 

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import httpx
 from pydantic import SecretStr
 
-from adapters.channels.declared_auth import Credentials, TokenPlace, credentials_for
-from adapters.channels.declared_models import Auth
+from adapters.channels.declared.declared_auth import Credentials, TokenPlace, credentials_for
+from adapters.channels.declared.declared_models import Auth
 from adapters.http import make_client, transfer
 from adapters.suppliers.feed_content import FeedContent, FeedError
 from adapters.suppliers.feed_csv import read_csv_feed

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from adapters.channels.declared_models import Auth
-from adapters.channels.declared_values import Path, Table, compile_path
+from adapters.channels.declared.declared_models import Auth
+from adapters.channels.declared.declared_values import Path, Table, compile_path
 from adapters.channels.http_config import problems_of
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

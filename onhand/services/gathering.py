@@ -14,7 +14,7 @@ from typing import TypeVar
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from inventory.notice_store import Key, NewNotice
+from inventory.orders.notice_store import Key, NewNotice
 
 log = logging.getLogger(__name__)
 

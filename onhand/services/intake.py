@@ -29,8 +29,8 @@ from adapters.channels.webhooks import ReceivesWebhooks
 from adapters.database import in_transaction
 from adapters.settings import Settings
 from adapters.wakeups import pull_topic, wake
-from inventory import notice_store
-from inventory.notice_store import Key, NewNotice
+from inventory.orders import notice_store
+from inventory.orders.notice_store import Key, NewNotice
 from inventory.words import IntakeOutcome
 from onhand.services.bodies import BodyReader, TooLarge, TooSlow
 from onhand.services.gathering import Gatherer, NotStored

@@ -16,9 +16,9 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from inventory.batching import InDoubt, NotDecided
-from inventory.hold_terms import ChangeResult, Commit, Extend, HoldChange, Release
-from inventory.reservations import HoldRequest, HoldState, HoldStatus, holder_of
+from inventory.holds.batching import InDoubt, NotDecided
+from inventory.holds.hold_terms import ChangeResult, Commit, Extend, HoldChange, Release
+from inventory.holds.reservations import HoldRequest, HoldState, HoldStatus, holder_of
 from inventory.words import ReservationStatus
 from onhand.services import reservation_messages as messages
 from onhand.services.bodies import BodyReader

@@ -16,10 +16,10 @@ from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, text
 
-from inventory.batching import Batcher, ChangeBatcher, InDoubt, NotDecided, is_outage
-from inventory.hold_readings import free_units, read_holds
-from inventory.hold_terms import HoldChange, HoldChanged
-from inventory.reservations import HeldLine, HoldRequest, HoldResult, HoldState, HoldStatus
+from inventory.holds.batching import Batcher, ChangeBatcher, InDoubt, NotDecided, is_outage
+from inventory.holds.hold_readings import free_units, read_holds
+from inventory.holds.hold_terms import HoldChange, HoldChanged
+from inventory.holds.reservations import HeldLine, HoldRequest, HoldResult, HoldState, HoldStatus
 
 log = logging.getLogger(__name__)
 

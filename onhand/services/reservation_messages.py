@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from inventory.reservations import HeldLine, HoldState
+from inventory.holds.reservations import HeldLine, HoldState
 from inventory.words import ReservationStatus
 from onhand.services.problems import ProblemBody
 

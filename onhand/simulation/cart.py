@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine
 
 from adapters.database import in_transaction
 from adapters.sandbox.asking import Asking, Held
-from inventory.hold_terms import ChangeResult, Commit, HoldChanged, Release, change_holds
-from inventory.reservations import HoldRequest, HoldResult, HoldStatus, reserve
+from inventory.holds.hold_terms import ChangeResult, Commit, HoldChanged, Release, change_holds
+from inventory.holds.reservations import HoldRequest, HoldResult, HoldStatus, reserve
 from onhand.simulation.scenario import TroubleKind
 from onhand.simulation.steps import Steps
 from onhand.simulation.world import World

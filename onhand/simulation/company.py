@@ -13,25 +13,27 @@ from adapters.channels.protocol import Channel
 from adapters.database import in_transaction
 from adapters.http import ChannelFault
 from expectations.verdict import Verdict
-from inventory import notice_store, stock
-from inventory.outbox import mark_dirty
-from inventory.promotions import Limits, Window, end_promotion, set_guards
+from inventory.ledger import stock
+from inventory.orders import notice_store
+from inventory.publishing.outbox import mark_dirty
+from inventory.publishing.promotions import Limits, Window, end_promotion, set_guards
 from inventory.words import IntakeOutcome, PauseOwner
 from onhand.services.intake import judge
 from onhand.simulation.market import Storefront, Truth
 from onhand.simulation.scenario import Task, TroubleKind, Works
 from onhand.simulation.steps import Died, Doing, Steps, is_lost_connection, place_of
 from onhand.simulation.world import World
-from tasks import fall_back, noticed
 from tasks.channel_pool import ChannelPool
-from tasks.compare import compare_channel
-from tasks.lift import NotLiftable, resume_channel
-from tasks.pause import LiftedSince, pause_channel
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.outages import fall_back
+from tasks.outages.lift import NotLiftable, resume_channel
+from tasks.outages.pause import LiftedSince, pause_channel
+from tasks.publishing.publish import publish
+from tasks.publishing.sweep import sweep
+from tasks.publishing.watch import watch
+from tasks.reconciling.compare import compare_channel
 from tasks.runtime import Runtime
-from tasks.sweep import sweep
-from tasks.watch import watch
+from tasks.selling import noticed
+from tasks.selling.pull import pull
 
 LEASE = 45.0
 """Seconds that a claim lasts: a lively process must be done before, a dead one's claims come back after."""

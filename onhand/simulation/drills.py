@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
-from inventory.ageing import note_location_read
+from inventory.outages.ageing import note_location_read
 from onhand.simulation.drill_book import Beat, Drill
 from onhand.simulation.ground import Ground
 from onhand.simulation.playing import WAREHOUSE, Play

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
-from inventory import rebuilding
-from inventory.availability import load_market
-from inventory.guidance import read_guidance
-from inventory.publishing import plan
+from inventory.ledger import rebuilding
+from inventory.publishing.availability import load_market
+from inventory.publishing.guidance import read_guidance
+from inventory.publishing.publishing import plan
 from onhand.simulation.market import Storefront, Truth
 from onhand.simulation.world import World
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from expectations import gate
-from inventory import setup, stock
-from inventory.policy_store import bring_in_force
+from inventory import setup
+from inventory.ledger import stock
+from inventory.policies.policy_store import bring_in_force
 from inventory.words import ChannelMode
 from onhand.simulation.cart import LedgerAsking
 from onhand.simulation.company import Check, Company

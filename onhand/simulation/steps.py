@@ -116,7 +116,7 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def place_of(trace: TracebackType | None) -> str:
-    """The function of ours in which it happened: `tasks.publish._begin`."""
+    """The function of ours in which it happened: `tasks.publishing.publish._begin`."""
     found = ""
     for frame, _ in walk_tb(trace):
         module = frame.f_globals.get("__name__", "")

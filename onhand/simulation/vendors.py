@@ -11,25 +11,30 @@ import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from adapters.channels.amazon import Amazon
-from adapters.channels.amazon_budget import Budget
-from adapters.channels.amazon_shared import Shared as AmazonShared
-from adapters.channels.bigcommerce import BigCommerce
-from adapters.channels.declared_wire import Shared as DeclaredShared
-from adapters.channels.ebay import Ebay
-from adapters.channels.ebay_memory import EbayMemory
+from adapters.channels.amazon.amazon import Amazon
+from adapters.channels.amazon.amazon_budget import Budget
+from adapters.channels.amazon.amazon_shared import Shared as AmazonShared
+from adapters.channels.bigcommerce.bigcommerce import BigCommerce
+from adapters.channels.declared.declared_wire import Shared as DeclaredShared
+from adapters.channels.ebay.ebay import Ebay
+from adapters.channels.ebay.ebay_memory import EbayMemory
 from adapters.channels.http_config import HttpConfig
 from adapters.channels.protocol import Channel
-from adapters.channels.shopify import Shopify
-from adapters.channels.shopify_webhooks import ShopifyWebhooks
+from adapters.channels.shopify.shopify import Shopify
+from adapters.channels.shopify.shopify_webhooks import ShopifyWebhooks
 from adapters.channels.webhooks import ReceivesWebhooks
-from adapters.channels.woocommerce import WooCommerce
-from adapters.channels.woocommerce_webhooks import WooCommerceWebhooks
-from adapters.sandbox import amazon, bigcommerce, ebay, portal, shopify, woocommerce
-from adapters.sandbox.amazon_state import MARKETPLACE, SELLER
-from adapters.sandbox.amazon_state import Habits as AmazonHabits
-from adapters.sandbox.bigcommerce_state import Habits as BigCommerceHabits
+from adapters.channels.woocommerce.woocommerce import WooCommerce
+from adapters.channels.woocommerce.woocommerce_webhooks import WooCommerceWebhooks
+from adapters.sandbox.amazon import amazon
+from adapters.sandbox.amazon.amazon_state import MARKETPLACE, SELLER
+from adapters.sandbox.amazon.amazon_state import Habits as AmazonHabits
+from adapters.sandbox.bigcommerce import bigcommerce
+from adapters.sandbox.bigcommerce.bigcommerce_state import Habits as BigCommerceHabits
+from adapters.sandbox.ebay import ebay
+from adapters.sandbox.portal import portal
 from adapters.sandbox.shop import Shop
+from adapters.sandbox.shopify import shopify
+from adapters.sandbox.woocommerce import woocommerce
 from adapters.settings import PROJECT_ROOT
 from inventory.words import WriteMode
 

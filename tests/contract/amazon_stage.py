@@ -7,13 +7,13 @@ from channel_stage import Clock, Stage, Traits
 from pydantic import SecretStr
 from spec_traffic import SPECS, Spec
 
-from adapters.channels.amazon import Amazon
-from adapters.channels.amazon_budget import Budget
-from adapters.channels.amazon_shared import Shared
+from adapters.channels.amazon.amazon import Amazon
+from adapters.channels.amazon.amazon_budget import Budget
+from adapters.channels.amazon.amazon_shared import Shared
 from adapters.channels.protocol import Channel
-from adapters.sandbox.amazon import TOKEN_PATH, Vendor, create_app
-from adapters.sandbox.amazon_queue import PATH as QUEUE_PATH
-from adapters.sandbox.amazon_state import MARKETPLACE, SELLER, FbaStock, Habits
+from adapters.sandbox.amazon.amazon import TOKEN_PATH, Vendor, create_app
+from adapters.sandbox.amazon.amazon_queue import PATH as QUEUE_PATH
+from adapters.sandbox.amazon.amazon_state import MARKETPLACE, SELLER, FbaStock, Habits
 from adapters.sandbox.shop import Order, Shop
 
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "amzn1.application-1", "amzn1.oa2-cs.v1.secret", "Atzr|refresh-secret"

@@ -8,10 +8,10 @@ from pydantic import SecretStr
 from spec_joined import join
 from spec_traffic import SPECS, Spec
 
-from adapters.channels.bigcommerce import BigCommerce
+from adapters.channels.bigcommerce.bigcommerce import BigCommerce
 from adapters.channels.protocol import Channel
-from adapters.sandbox.bigcommerce import STORE_HASH, create_app
-from adapters.sandbox.bigcommerce_state import Habits, Store
+from adapters.sandbox.bigcommerce.bigcommerce import STORE_HASH, create_app
+from adapters.sandbox.bigcommerce.bigcommerce_state import Habits, Store
 from adapters.sandbox.shop import Order, Product, Shop
 
 TOKEN, WRONG_TOKEN = "bc-token-very-secret", "bc-token-wrong-one"

@@ -8,10 +8,10 @@ import httpx
 from channel_stage import Clock, Stage, Traits
 from pydantic import SecretStr
 
-from adapters.channels.ebay import Ebay
-from adapters.channels.ebay_memory import EbayMemory
-from adapters.channels.ebay_notifications import EbayWebhooks
-from adapters.sandbox.ebay import create_app
+from adapters.channels.ebay.ebay import Ebay
+from adapters.channels.ebay.ebay_memory import EbayMemory
+from adapters.channels.ebay.ebay_notifications import EbayWebhooks
+from adapters.sandbox.ebay.ebay import create_app
 from adapters.sandbox.shop import Shop
 
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "app-id-1f3c", "PRD-9c4e-very-secret", "v^1.1#r^1-very-secret"

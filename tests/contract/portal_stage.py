@@ -10,11 +10,11 @@ from channel_stage import Clock, Stage, Traits
 from pydantic import SecretStr
 from spec_openapi import OpenApiSpec
 
-from adapters.channels.declared import DeclaredChannel
-from adapters.channels.declared_wire import Shared
+from adapters.channels.declared.declared import DeclaredChannel
+from adapters.channels.declared.declared_wire import Shared
 from adapters.channels.http_config import HttpConfig
-from adapters.sandbox.portal import create_app
-from adapters.sandbox.portal_openapi import document
+from adapters.sandbox.portal.portal import create_app
+from adapters.sandbox.portal.portal_openapi import document
 from adapters.sandbox.shop import Product, Shop
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "portal.example.toml"

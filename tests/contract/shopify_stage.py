@@ -14,11 +14,11 @@ from pydantic import SecretStr
 from spec_traffic import SPECS, Spec
 
 from adapters.channels.protocol import Channel
-from adapters.channels.shopify import Shopify
+from adapters.channels.shopify.shopify import Shopify
 from adapters.sandbox.faults import Fault, FaultKind
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Order, Shop
-from adapters.sandbox.shopify import LOCATION_ID, create_app
+from adapters.sandbox.shopify.shopify import LOCATION_ID, create_app
 
 TOKEN = "shpat_0123456789abcdef"
 WRONG_TOKEN = "shpat_wrong_fedcba9876543210"

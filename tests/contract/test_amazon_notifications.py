@@ -9,13 +9,13 @@ from amazon_stage import CLIENT_ID, AmazonStage
 from contract_place import Place, served
 from pydantic import SecretStr
 
-from adapters.channels.amazon_notifications import AmazonQueue, NotReadableError, QueueMessage, read_notification
+from adapters.channels.amazon.amazon_notifications import AmazonQueue, NotReadableError, QueueMessage, read_notification
 from adapters.channels.notices import UNREADABLE, Notice, NoticeQueue
 from adapters.channels.protocol import Change
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.amazon_documents import order_name
-from adapters.sandbox.amazon_queue import PATH, VISIBILITY_S
-from adapters.sandbox.amazon_state import FbaStock
+from adapters.sandbox.amazon.amazon_documents import order_name
+from adapters.sandbox.amazon.amazon_queue import PATH, VISIBILITY_S
+from adapters.sandbox.amazon.amazon_state import FbaStock
 
 SECRET = "aws-secret-0123456789"
 

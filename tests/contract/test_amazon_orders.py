@@ -10,10 +10,10 @@ import pytest
 from amazon_stage import AmazonStage
 from contract_place import Place, served
 
-from adapters.channels.amazon_orders import UntranslatableError, translate
+from adapters.channels.amazon.amazon_orders import UntranslatableError, translate
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.amazon_documents import order_name
-from adapters.sandbox.amazon_state import FbaStock, Habits
+from adapters.sandbox.amazon.amazon_documents import order_name
+from adapters.sandbox.amazon.amazon_state import FbaStock, Habits
 from adapters.sandbox.faults import FaultKind, Operation
 
 
@@ -219,7 +219,9 @@ def test_the_search_for_what_was_placed_leaves_calls_to_the_next_pulls(place: Pl
             stage.clock.seconds += 300
         late = done[50:]
         assert 0.55 <= sum(late) / len(late) <= 0.65, "one call in 188 s allows 1.6 searches in five minutes"
-        assert not any(not first and not second for first, second in itertools.pairwise(done)), "never two in a row without"
+        assert not any(not first and not second for first, second in itertools.pairwise(done)), (
+            "never two in a row without"
+        )
 
 
 def test_a_backlog_larger_than_the_allowance_is_read_in_two_pulls(place: Place) -> None:

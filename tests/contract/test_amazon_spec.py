@@ -18,15 +18,15 @@ from pydantic import SecretStr
 from spec_openapi import OpenApiSpec
 from spec_traffic import Spec, schema_problems
 
-from adapters.channels import amazon_budget as budget
-from adapters.channels.amazon import Amazon
-from adapters.channels.amazon_listings import feed_document, patch_body, read_report
-from adapters.channels.amazon_notifications import read_notification
-from adapters.channels.amazon_orders import translate
+from adapters.channels.amazon import amazon_budget as budget
+from adapters.channels.amazon.amazon import Amazon
+from adapters.channels.amazon.amazon_listings import feed_document, patch_body, read_report
+from adapters.channels.amazon.amazon_notifications import read_notification
+from adapters.channels.amazon.amazon_orders import translate
 from adapters.channels.protocol import Change, ChangeStatus
 from adapters.http import ChannelFault
-from adapters.sandbox.amazon import ORDERS
-from adapters.sandbox.amazon_state import MARKETPLACE, SELLER, FbaStock
+from adapters.sandbox.amazon.amazon import ORDERS
+from adapters.sandbox.amazon.amazon_state import MARKETPLACE, SELLER, FbaStock
 
 SCHEMAS = AMAZON / "schemas"
 EXAMPLES = AMAZON / "sandbox_static_examples.json"

@@ -7,10 +7,10 @@ import pytest
 from amazon_stage import AmazonStage
 from contract_place import Place, served
 
-from adapters.channels.amazon_fba import FbaStock as Row
+from adapters.channels.amazon.amazon_fba import FbaStock as Row
 from adapters.channels.protocol import Change, ChangeResult, ChangeStatus, Reading
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.amazon_state import FbaStock, Habits
+from adapters.sandbox.amazon.amazon_state import FbaStock, Habits
 from adapters.sandbox.faults import FaultKind, Operation
 
 

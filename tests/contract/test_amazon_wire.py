@@ -9,16 +9,16 @@ from amazon_stage import CLIENT_SECRET, REFRESH_TOKEN, WRONG_SECRET, AmazonStage
 from contract_place import Place, served
 from pydantic import SecretStr
 
-from adapters.channels import amazon_budget as budget
-from adapters.channels.amazon import Amazon
-from adapters.channels.amazon_budget import NEVER_QUITE, PLANS, Budget, Plan
-from adapters.channels.amazon_config import AmazonConfig
-from adapters.channels.amazon_shared import shared_for
-from adapters.channels.amazon_tokens import Credentials
+from adapters.channels.amazon import amazon_budget as budget
+from adapters.channels.amazon.amazon import Amazon
+from adapters.channels.amazon.amazon_budget import NEVER_QUITE, PLANS, Budget, Plan
+from adapters.channels.amazon.amazon_config import AmazonConfig
+from adapters.channels.amazon.amazon_shared import shared_for
+from adapters.channels.amazon.amazon_tokens import Credentials
 from adapters.channels.protocol import Change
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.amazon import create_app_from_token
-from adapters.sandbox.amazon_state import MARKETPLACE, SELLER, Habits, State
+from adapters.sandbox.amazon.amazon import create_app_from_token
+from adapters.sandbox.amazon.amazon_state import MARKETPLACE, SELLER, Habits, State
 from adapters.sandbox.faults import FaultKind, Operation
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop

@@ -10,8 +10,8 @@ from contract_place import Place, served
 from spec_traffic import Exchange
 from test_bigcommerce_stock import Wire
 
-from adapters.channels.bigcommerce_orders import UntranslatableError, lines_within, translate_order
-from adapters.channels.bigcommerce_walk import PATH
+from adapters.channels.bigcommerce.bigcommerce_orders import UntranslatableError, lines_within, translate_order
+from adapters.channels.bigcommerce.bigcommerce_walk import PATH
 from adapters.http import ChannelFault, Resolution
 
 LINE = {"id": 5, "product_id": 7, "variant_id": 9, "sku": "A", "quantity": 3, "type": "physical"}

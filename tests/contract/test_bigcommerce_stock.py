@@ -9,10 +9,10 @@ import pytest
 from bigcommerce_stage import FAMILY, BigCommerceStage, load_spec
 from contract_place import Place, served
 
-from adapters.channels.bigcommerce_writes import ABSOLUTE
+from adapters.channels.bigcommerce.bigcommerce_writes import ABSOLUTE
 from adapters.channels.protocol import Change, ChangeResult, Channel
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.bigcommerce_state import LOCATION
+from adapters.sandbox.bigcommerce.bigcommerce_state import LOCATION
 from adapters.sandbox.faults import FaultKind, Operation
 from adapters.sandbox.shop import Product
 

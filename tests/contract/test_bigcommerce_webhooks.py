@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from webhook_stage import SECRET, SECRETS, receiving
 
-from adapters.channels.bigcommerce_config import BigCommerceConfig
-from adapters.channels.bigcommerce_webhooks import HEADER, BigCommerceWebhooks, signature
+from adapters.channels.bigcommerce.bigcommerce_config import BigCommerceConfig
+from adapters.channels.bigcommerce.bigcommerce_webhooks import HEADER, BigCommerceWebhooks, signature
 from adapters.channels.notices import KnowsWhenSigned, Notice
-from adapters.sandbox.bigcommerce import create_app
+from adapters.sandbox.bigcommerce.bigcommerce import create_app
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from ebay_stage import CLIENT_ID, CLIENT_SECRET, ENDPOINT, VERIFICATION_TOKEN, EbayStage, staged
 
-from adapters.channels.ebay_config import EbayConfig
-from adapters.channels.ebay_keys import STRANGER_EVERY_S, STRANGERS
-from adapters.channels.ebay_notifications import EbayWebhooks
+from adapters.channels.ebay.ebay_config import EbayConfig
+from adapters.channels.ebay.ebay_keys import STRANGER_EVERY_S, STRANGERS
+from adapters.channels.ebay.ebay_notifications import EbayWebhooks
 from adapters.channels.notices import AnswersChallenges, Notice
-from adapters.sandbox.ebay_documents import order_id
-from adapters.sandbox.ebay_signing import account_deletion, envelope, notification_for
+from adapters.sandbox.ebay.ebay_documents import order_id
+from adapters.sandbox.ebay.ebay_signing import account_deletion, envelope, notification_for
 from adapters.sandbox.server import serve
 
 KEY = "/commerce/notification/v1/public_key/"

@@ -17,8 +17,8 @@ from test_ebay_contract import ebay_spec
 
 from adapters.channels.protocol import Change
 from adapters.http import ChannelFault
-from adapters.sandbox.ebay_documents import order_id
-from adapters.sandbox.ebay_signing import account_deletion, notification_for
+from adapters.sandbox.ebay.ebay_documents import order_id
+from adapters.sandbox.ebay.ebay_signing import account_deletion, notification_for
 from adapters.sandbox.faults import FaultKind, Operation
 
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from ebay_stage import EbayStage, staged
 
-from adapters.channels.ebay_budget import CountedByPublications, day_bounds, refusal, vendor_day
-from adapters.channels.ebay_memory import EbayMemory
+from adapters.channels.ebay.ebay_budget import CountedByPublications, day_bounds, refusal, vendor_day
+from adapters.channels.ebay.ebay_memory import EbayMemory
 from adapters.channels.protocol import Change, ChangeResult
 from adapters.http import ChannelFault, Resolution
 from adapters.sandbox.faults import Fault, FaultKind, Operation
@@ -62,7 +62,9 @@ def test_an_absolute_write_puts_sold_units_back(stage: EbayStage) -> None:
 
 def test_no_code_replaces_an_inventory_item(stage: EbayStage) -> None:
     """PUT /inventory_item wipes what it does not repeat: no adapter of eBay knows the verb."""
-    for path in CHANNELS.glob("ebay*.py"):
+    modules = list(CHANNELS.glob("ebay/*.py"))
+    assert len(modules) > 10
+    for path in modules:
         text = path.read_text()
         assert '"PUT"' not in text and "'PUT'" not in text, path.name
     stage.add("A", 10)

@@ -8,11 +8,11 @@ import pytest
 from ebay_stage import CLIENT_SECRET, REFRESH_TOKEN, EbayStage, staged
 from pydantic import SecretStr
 
-from adapters.channels.ebay import Ebay
-from adapters.channels.ebay_memory import EbayMemory, memory_of
-from adapters.channels.ebay_orders import UntranslatableError, translate_order
+from adapters.channels.ebay.ebay import Ebay
+from adapters.channels.ebay.ebay_memory import EbayMemory, memory_of
+from adapters.channels.ebay.ebay_orders import UntranslatableError, translate_order
 from adapters.http import ChannelFault, Resolution
-from adapters.sandbox.ebay_documents import order_document, order_id
+from adapters.sandbox.ebay.ebay_documents import order_document, order_id
 from adapters.sandbox.faults import FaultKind, Operation
 
 TOKEN = "/identity/v1/oauth2/token"

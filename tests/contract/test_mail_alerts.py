@@ -19,8 +19,8 @@ from pydantic import SecretStr
 
 from adapters.mail import Mail, mail
 from adapters.messenger import NotDelivered
-from inventory.alert_policy import Occasion
-from inventory.alert_text import AlertText, Fact, Links, compose
+from inventory.alerting.alert_policy import Occasion
+from inventory.alerting.alert_text import AlertText, Fact, Links, compose
 from inventory.words import IncidentKind, Severity
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

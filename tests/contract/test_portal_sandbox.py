@@ -12,11 +12,11 @@ from portal_stage import API, API_KEY, CLIENT_ID, SECRET, PortalStage, example, 
 from pydantic import SecretStr
 from spec_traffic import Exchange
 
-from adapters.channels.declared_webhooks import DeclaredWebhooks
+from adapters.channels.declared.declared_webhooks import DeclaredWebhooks
 from adapters.channels.http_config import HttpConfig
-from adapters.sandbox.portal import create_app_from_token
-from adapters.sandbox.portal_openapi import document
-from adapters.sandbox.portal_webhooks import WebhookMessages
+from adapters.sandbox.portal.portal import create_app_from_token
+from adapters.sandbox.portal.portal_openapi import document
+from adapters.sandbox.portal.portal_webhooks import WebhookMessages
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
 

@@ -8,7 +8,7 @@ import pytest
 from shopify_stage import DAWN, Place, Stage, served
 
 from adapters.channels.protocol import Channel
-from adapters.channels.shopify import Shopify
+from adapters.channels.shopify.shopify import Shopify
 
 
 @pytest.fixture(scope="module")

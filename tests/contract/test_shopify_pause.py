@@ -9,12 +9,12 @@ from pydantic import SecretStr
 from shopify_stage import LOCATION_ID, OTHER_LOCATION, TOKEN, Place, Stage, scripted, served
 
 from adapters.channels.protocol import CatalogueEntry
-from adapters.channels.shopify import Shopify
+from adapters.channels.shopify.shopify import Shopify
 from adapters.http import ChannelFault, Resolution
 from adapters.sandbox.faults import FaultKind
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from adapters.sandbox.shopify import create_app
+from adapters.sandbox.shopify.shopify import create_app
 
 
 @pytest.fixture(scope="module")

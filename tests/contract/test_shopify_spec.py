@@ -12,10 +12,10 @@ from shopify_stage import load_spec
 from spec_graphql import GraphQlSpec
 
 from adapters.channels.protocol import Change
-from adapters.channels.shopify import Shopify
-from adapters.channels.shopify_catalogue import VARIANTS_PER_PAGE
-from adapters.channels.shopify_pauses import ITEMS_PER_READ
-from adapters.channels.shopify_queries import (
+from adapters.channels.shopify.shopify import Shopify
+from adapters.channels.shopify.shopify_catalogue import VARIANTS_PER_PAGE
+from adapters.channels.shopify.shopify_pauses import ITEMS_PER_READ
+from adapters.channels.shopify.shopify_queries import (
     MOST_POINTS,
     OPERATIONS,
     REFUNDS_IN_PAGE,
@@ -25,9 +25,9 @@ from adapters.channels.shopify_queries import (
 )
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from adapters.sandbox.shopify import LOCATION_ID, create_app
-from adapters.sandbox.shopify_cost import CostModel
-from adapters.sandbox.shopify_sdl import SDL
+from adapters.sandbox.shopify.shopify import LOCATION_ID, create_app
+from adapters.sandbox.shopify.shopify_cost import CostModel
+from adapters.sandbox.shopify.shopify_sdl import SDL
 
 PERSONAL = re.compile(r"email|phone|name|address|customer|note|ip|tag|attribute|location\w*Name", re.IGNORECASE)
 HARMLESS = {"name"}

@@ -14,12 +14,12 @@ from pydantic import SecretStr
 from webhook_stage import SECRET, SECRETS, receiving
 
 from adapters.channels.notices import Notice
-from adapters.channels.shopify import Shopify
-from adapters.channels.shopify_config import ShopifyConfig
-from adapters.channels.shopify_webhooks import ShopifyWebhooks
+from adapters.channels.shopify.shopify import Shopify
+from adapters.channels.shopify.shopify_config import ShopifyConfig
+from adapters.channels.shopify.shopify_webhooks import ShopifyWebhooks
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from adapters.sandbox.shopify import LOCATION_ID, create_app
+from adapters.sandbox.shopify.shopify import LOCATION_ID, create_app
 
 DOMAIN = "a-shop.myshopify.com"
 WEBHOOKS = ShopifyWebhooks(SECRETS, shop_domain=DOMAIN, location_id=LOCATION_ID)

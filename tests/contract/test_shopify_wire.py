@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from shopify_stage import LOCATION_ID, TOKEN, Place, Stage, served, statuses
 
 from adapters.channels.protocol import Change
-from adapters.channels.shopify import Shopify
-from adapters.channels.shopify_client import MAX_WAIT_S
+from adapters.channels.shopify.shopify import Shopify
+from adapters.channels.shopify.shopify_client import MAX_WAIT_S
 from adapters.http import ChannelFault, Resolution
 from adapters.sandbox.faults import FaultKind
 

@@ -18,9 +18,9 @@ from adapters.messenger import NotDelivered
 from adapters.sandbox import slack as sandbox
 from adapters.sandbox.slack import WEBHOOK, SlackSandbox, blocks_are_good
 from adapters.slack import Slack, bare_message, escape, message
-from inventory.alert_kinds import ALERT_KINDS
-from inventory.alert_policy import Occasion
-from inventory.alert_text import AlertText, Fact, Links, compose
+from inventory.alerting.alert_kinds import ALERT_KINDS
+from inventory.alerting.alert_policy import Occasion
+from inventory.alerting.alert_text import AlertText, Fact, Links, compose
 from inventory.words import IncidentKind, Severity
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from woocommerce_stage import Bench, Meddling, Place, served
 
 from adapters.channels.protocol import CatalogueEntry, Change
-from adapters.channels.woocommerce_orders import UntranslatableError, translate_order
+from adapters.channels.woocommerce.woocommerce_orders import UntranslatableError, translate_order
 from adapters.http import ChannelFault, Resolution
 
 

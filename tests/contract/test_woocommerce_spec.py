@@ -17,13 +17,13 @@ from woocommerce_stage import document as woocommerce_document
 from woocommerce_stage import load_spec
 
 from adapters.channels.protocol import Change, ChangeStatus
-from adapters.channels.woocommerce import WooCommerce
-from adapters.channels.woocommerce_orders import translate_order, translate_refund
+from adapters.channels.woocommerce.woocommerce import WooCommerce
+from adapters.channels.woocommerce.woocommerce_orders import translate_order, translate_refund
 from adapters.http import ChannelFault
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from adapters.sandbox.woocommerce import create_app
-from adapters.sandbox.woocommerce_documents import Catalogue
+from adapters.sandbox.woocommerce.woocommerce import create_app
+from adapters.sandbox.woocommerce.woocommerce_documents import Catalogue
 
 EXAMPLES = SPECS / "woocommerce" / "examples"
 API = "/wp-json/wc/v3"

@@ -15,12 +15,12 @@ from pydantic import SecretStr
 from webhook_stage import SECRET, SECRETS, receiving
 
 from adapters.channels.notices import KnowsGreetings, Notice
-from adapters.channels.woocommerce import WooCommerce
-from adapters.channels.woocommerce_config import WooCommerceConfig
-from adapters.channels.woocommerce_webhooks import WooCommerceWebhooks
+from adapters.channels.woocommerce.woocommerce import WooCommerce
+from adapters.channels.woocommerce.woocommerce_config import WooCommerceConfig
+from adapters.channels.woocommerce.woocommerce_webhooks import WooCommerceWebhooks
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from adapters.sandbox.woocommerce import create_app
+from adapters.sandbox.woocommerce.woocommerce import create_app
 
 WEBHOOKS = WooCommerceWebhooks(SECRETS)
 DELIVERY = "0c1d5f8e"

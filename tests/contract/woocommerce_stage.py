@@ -15,12 +15,12 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.channels.protocol import Change, ChangeStatus, Channel, OrderDocument
-from adapters.channels.woocommerce import WooCommerce
+from adapters.channels.woocommerce.woocommerce import WooCommerce
 from adapters.sandbox.faults import Fault, FaultKind, Operation
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Order, Product, Shop
-from adapters.sandbox.woocommerce import create_app
-from adapters.sandbox.woocommerce_documents import Catalogue
+from adapters.sandbox.woocommerce.woocommerce import create_app
+from adapters.sandbox.woocommerce.woocommerce_documents import Catalogue
 
 START = datetime(2026, 11, 20, 10, 0, 0, 250_000, tzinfo=UTC)
 SECRET = "cs_9f1c-very-secret"

@@ -30,9 +30,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.database import create_engine
 from onhand.prefect_api import PrefectApi
-from onhand.promises import Line, Truth, verdict
-from onhand.stage import set_up, shop_state, shop_urls
-from onhand.stage_channels import introduce
+from onhand.trading_day.promises import Line, Truth, verdict
+from onhand.trading_day.stage import set_up, shop_state, shop_urls
+from onhand.trading_day.stage_channels import introduce
 
 SHARDS = 4
 SLOW_S = 3.0

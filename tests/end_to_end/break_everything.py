@@ -36,8 +36,8 @@ from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 from adapters.database import create_engine  # noqa: E402
 from adapters.embedded_postgres import EmbeddedPostgres  # noqa: E402
 from onhand.prefect_api import PrefectApi  # noqa: E402
-from onhand.promises import Line, Truth, verdict  # noqa: E402
-from onhand.stage import set_up  # noqa: E402
+from onhand.trading_day.promises import Line, Truth, verdict  # noqa: E402
+from onhand.trading_day.stage import set_up  # noqa: E402
 
 QUIET_S = 30.0
 WATCHED_S = 25.0

@@ -15,8 +15,8 @@ from broken_world import World, checkout
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from inventory.rebuilding import compare
-from onhand.promises import Truth
+from inventory.ledger.rebuilding import compare
+from onhand.trading_day.promises import Truth
 
 PLENTY = {f"PLENTY-{number:02d}": 600 for number in range(12)}
 LAST = {f"LAST-{number:02d}": 4 for number in range(48)}

@@ -29,8 +29,8 @@ from onhand.children import answers, choose_port
 from onhand.processes import PART, ManagedProcess, marked
 from onhand.shifts import RUN_ID
 from onhand.stack import SERVICES, StackState, running_stack
-from onhand.stage import COMMON, shop_state
-from onhand.stage_channels import CHANNELS, channel_tables
+from onhand.trading_day.stage import COMMON, shop_state
+from onhand.trading_day.stage_channels import CHANNELS, channel_tables
 
 SHOPS = ("shopify", "ebay", "website")
 """Two that are blind and one that asks first."""
@@ -167,7 +167,8 @@ class World:
         process.wait_until_healthy()
 
     def as_stage(self) -> Any:
-        """What `onhand.stage` needs of a stack: where the shops and our services are, seen over the links."""
+        """What `onhand.trading_day.stage` needs of a stack: where the shops and our services are, seen over the
+        links."""
         shops = {
             CHANNELS[code].vendor: SimpleNamespace(url=vendor.link.url, token=vendor.token)
             for code, vendor in self.vendors.items()

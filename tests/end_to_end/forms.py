@@ -10,7 +10,7 @@ from typing import Any
 
 from market_stage import Market
 
-from onhand.stage import WAREHOUSE
+from onhand.trading_day.stage import WAREHOUSE
 
 WHO = {"actor": "Wanda", "reason": "to see it work"}
 ONCE = {"minutes": 0}

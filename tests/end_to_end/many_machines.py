@@ -24,8 +24,8 @@ from adapters.settings import ANALYTICS_OFF, PROJECT_ROOT, Settings
 from onhand import children
 from onhand.children import HOST, Shop, answers, choose_port, listens
 from onhand.processes import ManagedProcess, end, marked
-from onhand.stage import COMMON
-from onhand.stage_channels import CHANNELS, channel_tables
+from onhand.trading_day.stage import COMMON
+from onhand.trading_day.stage_channels import CHANNELS, channel_tables
 
 SHOPS = ("shopify", "ebay", "website")
 _PREFECT = [sys.executable, "-m", "prefect"]

@@ -22,7 +22,7 @@ from inventory import setup
 from onhand.children import choose_port
 from onhand.prefect_api import ENDED, PrefectApi
 from onhand.stack import Stack
-from onhand.stage import fresh_stack, set_faults, set_up, shop_urls
+from onhand.trading_day.stage import fresh_stack, set_faults, set_up, shop_urls
 
 UNITS = {f"SKU-{number:02d}": 200 for number in range(20)}
 STRANGER = """

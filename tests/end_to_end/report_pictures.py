@@ -8,19 +8,19 @@ from pathlib import Path
 
 from browser import Page
 
-from inventory.counting_accuracy import Accuracy
-from inventory.drift_report import Aged
-from inventory.exposure_view import SkuExposure, Total
-from inventory.health_cancellations import ChannelCancellations, Pattern
-from inventory.health_figures import AgeCount, Health, KindCount, OpenIncident
-from inventory.health_limits import CANCELLATION_LIMITS, TARGETS
-from inventory.health_samples import Trend
-from inventory.health_stock import Low, LowStock, Shown, Stranded
-from inventory.health_sync import BudgetUse, ChannelHealth, SyncGap
-from tasks.health_page import health_page
-from tasks.health_sections import samples, sections
-from tasks.readiness_check import check
-from tasks.readiness_page import audit_page
+from inventory.counting.counting_accuracy import Accuracy
+from inventory.health.health_cancellations import ChannelCancellations, Pattern
+from inventory.health.health_figures import AgeCount, Health, KindCount, OpenIncident
+from inventory.health.health_limits import CANCELLATION_LIMITS, TARGETS
+from inventory.health.health_samples import Trend
+from inventory.health.health_stock import Low, LowStock, Shown, Stranded
+from inventory.health.health_sync import BudgetUse, ChannelHealth, SyncGap
+from inventory.publishing.exposure_view import SkuExposure, Total
+from inventory.reconciling.drift_report import Aged
+from tasks.health.health_page import health_page
+from tasks.health.health_sections import samples, sections
+from tasks.onboarding.readiness_check import check
+from tasks.onboarding.readiness_page import audit_page
 
 NOW = datetime(2026, 11, 20, 9, 50, tzinfo=UTC)
 DAYS = 30

@@ -9,9 +9,9 @@ from typing import Any
 from browser import Page, smaller
 
 from adapters.slack import message
-from inventory.alert_kinds import ALERT_KINDS
-from inventory.alert_policy import Occasion
-from inventory.alert_text import Fact, Links, compose
+from inventory.alerting.alert_kinds import ALERT_KINDS
+from inventory.alerting.alert_policy import Occasion
+from inventory.alerting.alert_text import Fact, Links, compose
 from inventory.words import IncidentKind
 
 NOW = datetime(2026, 11, 20, 9, 42, tzinfo=UTC)

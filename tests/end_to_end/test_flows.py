@@ -16,10 +16,10 @@ from market_stage import NAMES, UNITS, Market, until
 from sqlalchemy import text
 
 from adapters.database import in_transaction
-from inventory import stock
-from onhand.leaks import Wanted, in_files, in_ledger, in_sqlite
-from onhand.promises import Truth, verdict
-from onhand.stage import WAREHOUSE, shop_state
+from inventory.ledger import stock
+from onhand.commands.leaks import Wanted, in_files, in_ledger, in_sqlite
+from onhand.trading_day.promises import Truth, verdict
+from onhand.trading_day.stage import WAREHOUSE, shop_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -8,7 +8,7 @@ import pytest
 from market_stage import UNITS, Market, until
 
 from onhand.stack import StackError
-from onhand.stage import fresh_stack
+from onhand.trading_day.stage import fresh_stack
 from onhand.up import start_shifts, what_to_do
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

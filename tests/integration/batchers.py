@@ -13,8 +13,8 @@ from functools import partial
 from ledger_stage import at
 
 from adapters.database import create_engine, in_transaction
-from inventory.batching import Batcher
-from inventory.reservations import HoldRequest, HoldStatus
+from inventory.holds.batching import Batcher
+from inventory.holds.reservations import HoldRequest, HoldStatus
 
 
 def main(url: str, skus: int, first: int, count: int) -> int:

@@ -19,7 +19,8 @@ from adapters.channels.protocol import (
     Reading,
 )
 from adapters.http import ChannelFault
-from inventory import setup, stock
+from inventory import setup
+from inventory.ledger import stock
 from inventory.words import ChannelMode, WriteMode
 from tasks.runtime import Runtime
 

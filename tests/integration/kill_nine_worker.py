@@ -26,9 +26,9 @@ from adapters.channels.protocol import Change, ChangeResult, Channel, OrderPage,
 from adapters.database import create_engine
 from adapters.http import ChannelFault
 from expectations import gate
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.publishing.publish import publish
 from tasks.runtime import Runtime
+from tasks.selling.pull import pull
 
 LEASE = timedelta(seconds=1)
 

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from adapters.database import in_transaction
-from inventory import setup, stock
-from inventory.orders import Applied, Sale, SaleLine, SaleReversal, apply_sales
-from inventory.rebuilding import compare
+from inventory import setup
+from inventory.ledger import stock
+from inventory.ledger.rebuilding import compare
+from inventory.orders.orders import Applied, Sale, SaleLine, SaleReversal, apply_sales
 from inventory.words import ReversalKind, ReversalReason, WriteMode
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)

@@ -12,8 +12,8 @@ from adapters.channels.notices import Notice, rows
 from adapters.channels.protocol import Capabilities, OrderPage
 from adapters.database import in_transaction
 from adapters.http import ChannelFault
-from inventory import notice_store
-from tasks.noticed import read_noticed
+from inventory.orders import notice_store
+from tasks.selling.noticed import read_noticed
 
 
 @dataclass

@@ -18,8 +18,8 @@ from ledger_stage import at
 from sqlalchemy import Connection, Engine
 
 from adapters.database import create_engine, in_transaction
-from inventory.orders import Sale, SaleLine, apply_sales
-from inventory.reservations import HoldRequest, HoldStatus, reserve
+from inventory.holds.reservations import HoldRequest, HoldStatus, reserve
+from inventory.orders.orders import Sale, SaleLine, apply_sales
 
 
 class Client:

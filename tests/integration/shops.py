@@ -9,13 +9,14 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from adapters.channels.protocol import Channel
-from adapters.channels.shopify import Shopify
-from adapters.channels.woocommerce import WooCommerce
-from adapters.sandbox import shopify as shopify_sandbox
-from adapters.sandbox import woocommerce as woocommerce_sandbox
+from adapters.channels.shopify.shopify import Shopify
+from adapters.channels.woocommerce.woocommerce import WooCommerce
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from inventory import setup, stock
+from adapters.sandbox.shopify import shopify as shopify_sandbox
+from adapters.sandbox.woocommerce import woocommerce as woocommerce_sandbox
+from inventory import setup
+from inventory.ledger import stock
 from inventory.words import ChannelMode, WriteMode
 from tasks.runtime import Runtime
 

@@ -15,14 +15,14 @@ from adapters.messenger import Messenger
 from adapters.sandbox.slack import WEBHOOK, SlackSandbox
 from adapters.settings import SettingsError
 from adapters.slack import Slack
-from inventory import alerts
-from inventory.alert_kinds import Owner
-from inventory.alert_policy import BURST, BURST_TIME, SETTLED
-from inventory.alert_text import Links
+from inventory.alerting import alerts
+from inventory.alerting.alert_kinds import Owner
+from inventory.alerting.alert_policy import BURST, BURST_TIME, SETTLED
+from inventory.alerting.alert_text import Links
 from inventory.incidents import NewIncident, open_incidents, resolve_incidents
 from inventory.words import IncidentKind, Severity
+from tasks.health.tell import MOST_AT_ONCE, REFUSED_PAUSE, Office, TellReport, tell
 from tasks.runtime import Runtime
-from tasks.tell import MOST_AT_ONCE, REFUSED_PAUSE, Office, TellReport, tell
 
 DUTY = SlackConfig(name="duty", type="slack", webhook_url_env="DUTY")
 LEAD = SlackConfig(name="lead", type="slack", webhook_url_env="LEAD", from_level=1, least=Severity.WARNING)

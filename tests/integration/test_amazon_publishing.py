@@ -10,18 +10,19 @@ from pydantic import SecretStr
 from shops import Stage, open_shop
 from sqlalchemy import Engine, text
 
-from adapters.channels.amazon import Amazon
+from adapters.channels.amazon.amazon import Amazon
 from adapters.channels.protocol import Channel
-from adapters.sandbox import amazon as amazon_sandbox
-from adapters.sandbox import woocommerce as woocommerce_sandbox
-from adapters.sandbox.amazon_state import MARKETPLACE, SELLER, FbaStock, Habits
+from adapters.sandbox.amazon import amazon as amazon_sandbox
+from adapters.sandbox.amazon.amazon_state import MARKETPLACE, SELLER, FbaStock, Habits
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from inventory import setup, stock
+from adapters.sandbox.woocommerce import woocommerce as woocommerce_sandbox
+from inventory import setup
+from inventory.ledger import stock
 from inventory.words import ChannelMode, WriteMode
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.publishing.publish import publish
 from tasks.runtime import Runtime
+from tasks.selling.pull import pull
 
 
 @contextmanager

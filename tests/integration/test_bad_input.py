@@ -10,10 +10,11 @@ from sqlalchemy import Engine, text
 from adapters.channels.protocol import Defect
 from adapters.http import ChannelFault, Resolution
 from adapters.sandbox.faults import Fault, FaultKind, Operation
-from inventory import inbox, setup
-from inventory.outbox import mark_dirty
-from tasks.publish import publish
-from tasks.pull import pull
+from inventory import setup
+from inventory.orders import inbox
+from inventory.publishing.outbox import mark_dirty
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from adapters.database import create_engine, in_transaction
-from inventory.batching import Batcher, InDoubt, NotDecided
-from inventory.hold_terms import expire
-from inventory.reservations import HoldRequest, HoldResult, HoldStatus, reserve
+from inventory.holds.batching import Batcher, InDoubt, NotDecided
+from inventory.holds.hold_terms import expire
+from inventory.holds.reservations import HoldRequest, HoldResult, HoldStatus, reserve
 
 Work = Callable[[Connection], list[HoldResult]]
 

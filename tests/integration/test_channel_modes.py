@@ -14,11 +14,11 @@ from expectations.parameters import Parameters
 from inventory.channels import UnknownChannel
 from inventory.setup import ChannelSetup, add_channel
 from inventory.words import ChannelMode, WriteMode
-from tasks.audit import audit_channel, channel_codes
-from tasks.change_mode import as_rows, change_mode
-from tasks.preview import preview
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.onboarding.audit import audit_channel, channel_codes
+from tasks.onboarding.change_mode import as_rows, change_mode
+from tasks.publishing.preview import preview
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 
 def setup(code: str, mode: ChannelMode) -> ChannelSetup:

@@ -7,15 +7,15 @@ from ledger_stage import at, balances, business, incidents, lines, order, receiv
 from sqlalchemy import Connection, Engine
 
 from adapters.database import in_transaction
-from inventory import stock
-from inventory.counting import CountPolicy
-from inventory.counting_bins import bins
-from inventory.counting_plan import PlanPolicy, plan
-from inventory.counting_record import Judged, judge
-from inventory.counting_sheets import Filled, fill, lines_to_count, open_sheets
-from inventory.ledger import Move
-from inventory.rebuilding import compare
-from inventory.reservations import HoldRequest, reserve
+from inventory.counting.counting import CountPolicy
+from inventory.counting.counting_bins import bins
+from inventory.counting.counting_plan import PlanPolicy, plan
+from inventory.counting.counting_record import Judged, judge
+from inventory.counting.counting_sheets import Filled, fill, lines_to_count, open_sheets
+from inventory.holds.reservations import HoldRequest, reserve
+from inventory.ledger import stock
+from inventory.ledger.ledger import Move
+from inventory.ledger.rebuilding import compare
 from inventory.words import CountCause, MovementReason, StockState
 
 TRUSTING = CountPolicy(recount_share=1.0, band_share=1.0, band_value=Decimal(10**6))

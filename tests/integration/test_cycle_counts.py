@@ -16,21 +16,21 @@ from sqlalchemy import Engine
 from adapters.raci_file import read_raci
 from adapters.settings import PROJECT_ROOT
 from expectations import masks
-from inventory import stock
-from inventory.counting import CountPolicy
-from inventory.counting_accuracy import coverage
-from inventory.counting_plan import PlanPolicy
-from inventory.counting_sheets import SheetLine, lines_to_count
-from inventory.item_costs import set_costs
-from inventory.ledger import Move
-from inventory.raci import NotAllowed
-from inventory.rebuilding import compare
+from inventory.counting.counting import CountPolicy
+from inventory.counting.counting_accuracy import coverage
+from inventory.counting.counting_plan import PlanPolicy
+from inventory.counting.counting_sheets import SheetLine, lines_to_count
+from inventory.counting.item_costs import set_costs
+from inventory.ledger import stock
+from inventory.ledger.ledger import Move
+from inventory.ledger.rebuilding import compare
+from inventory.people.raci import NotAllowed
 from inventory.words import MovementReason, StockState
-from tasks.decide_counts import decide_counts, waiting_rows
-from tasks.load_items import load_items
-from tasks.pull import pull
-from tasks.schedule_counts import ScheduleReport, UnknownBins, line_rows, schedule_counts
-from tasks.take_counts import CountsReport, NoName, accuracy_rows, judged_rows, take_counts
+from tasks.counting.decide_counts import decide_counts, waiting_rows
+from tasks.counting.schedule_counts import ScheduleReport, UnknownBins, line_rows, schedule_counts
+from tasks.counting.take_counts import CountsReport, NoName, accuracy_rows, judged_rows, take_counts
+from tasks.onboarding.load_items import load_items
+from tasks.selling.pull import pull
 
 POLICY = CountPolicy()
 RACI = read_raci(PROJECT_ROOT / "raci.toml")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from shops import two_shops
 from sqlalchemy import Engine, text
 
-from inventory import stock
-from tasks.publish import publish
-from tasks.pull import pull
+from inventory.ledger import stock
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 
 def test_a_large_delivery_reaches_every_listing_and_never_empties_the_channel(engine: Engine) -> None:

@@ -9,21 +9,22 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from adapters.channels.ebay import Ebay
-from adapters.channels.ebay_budget import CountedByPublications, day_bounds, vendor_day
-from adapters.channels.ebay_memory import EbayMemory
+from adapters.channels.ebay.ebay import Ebay
+from adapters.channels.ebay.ebay_budget import CountedByPublications, day_bounds, vendor_day
+from adapters.channels.ebay.ebay_memory import EbayMemory
 from adapters.channels.protocol import Channel
-from adapters.channels.woocommerce import WooCommerce
-from adapters.sandbox import ebay as ebay_sandbox
-from adapters.sandbox import woocommerce as woocommerce_sandbox
+from adapters.channels.woocommerce.woocommerce import WooCommerce
+from adapters.sandbox.ebay import ebay as ebay_sandbox
 from adapters.sandbox.server import serve
 from adapters.sandbox.shop import Shop
-from inventory import setup, stock
-from inventory.revisions import count_revisions
+from adapters.sandbox.woocommerce import woocommerce as woocommerce_sandbox
+from inventory import setup
+from inventory.ledger import stock
+from inventory.publishing.revisions import count_revisions
 from inventory.words import ChannelMode, WriteMode
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.publishing.publish import publish
 from tasks.runtime import Runtime
+from tasks.selling.pull import pull
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from sqlalchemy import Engine, text
 
 from adapters.database import in_transaction
 from inventory import setup
-from inventory.explanation import Explanation, UnknownSku, explain
-from inventory.ledger import Move
-from inventory.reservations import HoldRequest, reserve
-from inventory.stock import move_stock
-from inventory.suspicion import Pattern
+from inventory.holds.reservations import HoldRequest, reserve
+from inventory.ledger.explanation import Explanation, UnknownSku, explain
+from inventory.ledger.ledger import Move
+from inventory.ledger.stock import move_stock
+from inventory.reconciling.suspicion import Pattern
 from inventory.words import MovementReason, StockState
 from onhand import command_line
 

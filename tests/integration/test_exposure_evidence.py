@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from inventory import setup
-from inventory.exposure import Answered, Observation, Sending, answered, grow, note_sales, observe, settle
+from inventory.publishing.exposure import Answered, Observation, Sending, answered, grow, note_sales, observe, settle
 from inventory.words import ChannelMode, WriteMode
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -13,10 +13,10 @@ from adapters.channels.protocol import Change, ChangeResult, ChangeStatus
 from adapters.http import ChannelFault, Resolution
 from expectations import gate
 from expectations.parameters import OutgoingPush, Parameters
-from inventory.outbox import mark_dirty
-from tasks.publish import publish
-from tasks.pull import pull
-from tasks.read import read_live
+from inventory.publishing.outbox import mark_dirty
+from tasks.publishing.publish import publish
+from tasks.publishing.read import read_live
+from tasks.selling.pull import pull
 
 MANY = {f"S{number:02}": 4 for number in range(24)}
 Check = Callable[[str, pd.DataFrame, Parameters], gate.Verdict]

@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 from adapters.http import ChannelFault
 from adapters.suppliers.supplier_config import Supplier
 from inventory import setup
-from inventory.expected_stock import promises, supplier_stock
-from tasks.supplier_feeds import FeedReport, pull_feed
+from inventory.goods.expected_stock import promises, supplier_stock
+from tasks.goods.supplier_feeds import FeedReport, pull_feed
 
 SKUS = [f"S{number:02d}" for number in range(30)]
 

@@ -15,14 +15,14 @@ from prefect import Task
 from prefect.exceptions import ParameterTypeError
 from sqlalchemy import Engine
 
-from inventory.approvals import NotApproved
-from inventory.raci import Action, Raci, Right
+from inventory.people.approvals import NotApproved
+from inventory.people.raci import Action, Raci, Right
 from inventory.words import ApprovalStatus
-from tasks.goods_watch import watch_goods
+from tasks.goods.goods_watch import watch_goods
+from tasks.goods.transfers import receive_transfer, send_transfer
+from tasks.goods.write_off import propose_write_off
 from tasks.permission import Request, answer, ask_if_needed, who_approved
 from tasks.runtime import Runtime
-from tasks.transfers import receive_transfer, send_transfer
-from tasks.write_off import propose_write_off
 
 FLOWS = ("receive_goods", "post_shipments", "process_returns", "write_off_stock", "pull_supplier_feed", "check_goods")
 Shown = dict[str, tuple[list[dict[str, Any]], str]]

@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 
 from adapters.seller_csv import CsvError
 from expectations.gate import recheck
-from tasks.expect import EXPECTED_COLUMNS, EXPECTED_OPTIONAL, NotUsable, expect_goods
-from tasks.receive import RECEIPT_COLUMNS, RECEIPT_OPTIONAL, receive
-from tasks.take_back import (
+from tasks.goods.expect import EXPECTED_COLUMNS, EXPECTED_OPTIONAL, NotUsable, expect_goods
+from tasks.goods.receive import RECEIPT_COLUMNS, RECEIPT_OPTIONAL, receive
+from tasks.goods.take_back import (
     ARRIVED_COLUMNS,
     ARRIVED_OPTIONAL,
     INSPECTED_COLUMNS,
@@ -23,7 +23,7 @@ from tasks.take_back import (
     inspect_returns,
     take_back,
 )
-from tasks.write_off import COLUMNS, write_off
+from tasks.goods.write_off import COLUMNS, write_off
 
 TABLES = 70
 NASTY = ("", " ", "0", "-1", "+1", "1.0", "1e3", "1,000", "٣", "²", "9" * 30, "NaN", "inf", "true", "None", "'", '"',

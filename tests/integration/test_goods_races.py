@@ -10,11 +10,11 @@ from ledger_stage import assert_sound, balances, order, reversal, rows, sell
 from sqlalchemy import Engine
 
 from inventory.words import ReversalKind
-from tasks.expect import expect_goods
-from tasks.receive import receive
-from tasks.take_back import inspect_returns, take_back
-from tasks.transfers import receive_transfer, send_transfer
-from tasks.write_off import write_off
+from tasks.goods.expect import expect_goods
+from tasks.goods.receive import receive
+from tasks.goods.take_back import inspect_returns, take_back
+from tasks.goods.transfers import receive_transfer, send_transfer
+from tasks.goods.write_off import write_off
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:

@@ -9,10 +9,10 @@ from ledger_stage import START, assert_sound, balances, clear_outbox, dirty, inc
 from sqlalchemy import Engine
 
 from adapters.seller_csv import CsvError
-from inventory.expected_stock import inbound, overdue, promises
-from tasks.expect import ExpectedReport, NotUsable, expect_goods
-from tasks.receive import ReceiptReport, receive
-from tasks.write_off import write_off
+from inventory.goods.expected_stock import inbound, overdue, promises
+from tasks.goods.expect import ExpectedReport, NotUsable, expect_goods
+from tasks.goods.receive import ReceiptReport, receive
+from tasks.goods.write_off import write_off
 
 ORDER = "purchase,supplier,sku,quantity,location,promised_on\n"
 HEAD = "purchase,sku,quantity,damaged,quarantined\n"

@@ -9,13 +9,13 @@ from goods_stage import FOLDER, GoodsStage, why
 from ledger_stage import assert_sound, balances, clear_outbox, dirty, incidents, order, receive, reversal, rows, sell
 from sqlalchemy import Engine
 
-from inventory.hold_terms import ship
-from inventory.inspections import waiting_parcels
-from inventory.ledger import Move
-from inventory.stock import move_stock
+from inventory.goods.inspections import waiting_parcels
+from inventory.holds.hold_terms import ship
+from inventory.ledger.ledger import Move
+from inventory.ledger.stock import move_stock
 from inventory.words import MovementReason, ReversalKind, StockState
-from tasks.expect import NotUsable
-from tasks.take_back import ReturnsReport, inspect_returns, take_back
+from tasks.goods.expect import NotUsable
+from tasks.goods.take_back import ReturnsReport, inspect_returns, take_back
 
 HEAD = "parcel,sku,quantity,damaged,channel,order_id\n"
 SHEET = "parcel,sku,available,damaged,written_off\n"

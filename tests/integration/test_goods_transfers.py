@@ -8,7 +8,7 @@ from goods_stage import GoodsStage
 from ledger_stage import START, assert_sound, balances, dirty, incidents, rows
 from sqlalchemy import Engine
 
-from tasks.transfers import (
+from tasks.goods.transfers import (
     TransferError,
     TransferReport,
     give_up_transfer,

@@ -10,21 +10,21 @@ from ledger_stage import START, at, business, order, reversal, rows, sell
 from sqlalchemy import Connection, Engine, text
 
 from adapters.database import in_transaction
-from inventory.discrepancies import Found, open_discrepancies
-from inventory.health_figures import Health, is_small, measure
-from inventory.health_limits import LimitError, parse_limits
-from inventory.health_samples import note_samples, trends
-from inventory.health_sync import RevisionLimit
+from inventory.health.health_figures import Health, is_small, measure
+from inventory.health.health_limits import LimitError, parse_limits
+from inventory.health.health_samples import note_samples, trends
+from inventory.health.health_sync import RevisionLimit
 from inventory.incidents import NewIncident, open_incidents
+from inventory.reconciling.discrepancies import Found, open_discrepancies
 from inventory.words import Comparison, DiscrepancyClass, Drift, IncidentKind, ReversalReason, Severity
 from onhand.command_line import run
-from onhand.status import show
-from tasks.health_alarms import missed_targets, tell_targets
-from tasks.health_causes import causes
-from tasks.health_section import Section
-from tasks.health_sections import sections
-from tasks.health_words import State
-from tasks.measure_health import HealthReport, report_health_of
+from onhand.commands.status import show
+from tasks.health.health_alarms import missed_targets, tell_targets
+from tasks.health.health_causes import causes
+from tasks.health.health_section import Section
+from tasks.health.health_sections import sections
+from tasks.health.health_words import State
+from tasks.health.measure_health import HealthReport, report_health_of
 
 NOW = at(240)
 NASTY = "<script>alert('x')</script>"

@@ -6,7 +6,7 @@ import pytest
 from fake_channel import Bench, bench
 from sqlalchemy import Engine
 
-from tasks.load_items import ItemsReport, load_items
+from tasks.onboarding.load_items import ItemsReport, load_items
 
 BUNDLES = "bundle_sku,component_sku,quantity\n"
 

@@ -9,7 +9,8 @@ from ledger_stage import at, rows
 from sqlalchemy import Engine
 
 from adapters.database import in_transaction
-from inventory import inbox, outbox
+from inventory.orders import inbox
+from inventory.publishing import outbox
 
 LEASE = timedelta(minutes=2)
 

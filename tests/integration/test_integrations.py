@@ -13,8 +13,8 @@ from adapters.channels.protocol import Channel
 from adapters.clocks import seconds_ahead
 from adapters.http import ChannelFault, Resolution
 from adapters.settings import SettingsError
-from tasks.integrations import Integration, check_integrations
-from tasks.pull import pull
+from tasks.health.integrations import Integration, check_integrations
+from tasks.selling.pull import pull
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from kill_nine_worker import PLACES
 from shops import Stage, two_shops
 from sqlalchemy import Engine, text
 
-from inventory import rebuilding
-from tasks.publish import publish
-from tasks.pull import pull
+from inventory.ledger import rebuilding
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 WORKER = Path(__file__).with_name("kill_nine_worker.py")
 UNITS = {f"S{number}": number % 9 + 1 for number in range(12)}

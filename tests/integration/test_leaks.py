@@ -15,18 +15,19 @@ from shops import LOCATION, Stage, two_shops
 from sqlalchemy import Engine, text
 
 from adapters.channels.protocol import Channel
-from adapters.channels.shopify import Shopify
-from adapters.channels.shopify_webhooks import ShopifyWebhooks
-from adapters.channels.woocommerce import WooCommerce
+from adapters.channels.shopify.shopify import Shopify
+from adapters.channels.shopify.shopify_webhooks import ShopifyWebhooks
+from adapters.channels.woocommerce.woocommerce import WooCommerce
 from adapters.database import in_transaction
 from adapters.sandbox.faults import Fault, FaultKind, Operation
 from expectations import gate
-from inventory import notice_store, setup
+from inventory import setup
+from inventory.orders import notice_store
 from onhand.command_line import run
-from onhand.leaks import Wanted, in_files, in_ledger, in_sqlite
+from onhand.commands.leaks import Wanted, in_files, in_ledger, in_sqlite
 from onhand.services.intake import judge
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 WRONG = {"wrong token": "shpat_0123456789-wrong", "wrong key": "ck_0123456789-wrong", "webhooks": "whsec-0123456789"}
 

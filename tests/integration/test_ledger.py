@@ -11,9 +11,9 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from adapters.database import in_transaction
 from inventory import setup
-from inventory.ledger import InsufficientStock, Move, post
-from inventory.stock import UnknownItem, move_stock
-from inventory.stock import receive as receive_goods
+from inventory.ledger.ledger import InsufficientStock, Move, post
+from inventory.ledger.stock import UnknownItem, move_stock
+from inventory.ledger.stock import receive as receive_goods
 from inventory.words import MovementReason, StockState
 
 OUT = Move(

@@ -12,15 +12,16 @@ from sqlalchemy.exc import OperationalError
 
 from adapters.database import in_transaction
 from adapters.prefect_server import PrefectServer
-from inventory import inbox, notice_store, outbox
-from inventory.left_claims import owner_of, runs_that_hold
-from inventory.notice_store import NewNotice
-from tasks import publishers
+from inventory.orders import inbox, notice_store
+from inventory.orders.notice_store import NewNotice
+from inventory.publishing import outbox
+from inventory.publishing.left_claims import owner_of, runs_that_hold
 from tasks.inherit import inherit
-from tasks.listen import listening
-from tasks.publish import PublishReport
-from tasks.publishers import publish_together
+from tasks.publishing import publishers
+from tasks.publishing.publish import PublishReport
+from tasks.publishing.publishers import publish_together
 from tasks.runtime import Runtime
+from tasks.selling.listen import listening
 
 LEASE = timedelta(minutes=2)
 DEAD, ALIVE = str(uuid4()), str(uuid4())

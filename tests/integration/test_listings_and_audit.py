@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 
 from adapters.channels.protocol import CatalogueEntry, CataloguePage, Defect
 from adapters.http import ChannelFault, Resolution
-from tasks.audit import audit_channel
-from tasks.map_listings import MapReport, map_listings
-from tasks.pull import pull
+from tasks.onboarding.audit import audit_channel
+from tasks.onboarding.map_listings import MapReport, map_listings
+from tasks.selling.pull import pull
 
 HEAD = "channel,listing_ref,sku,units_per_listing\n"
 

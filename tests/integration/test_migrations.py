@@ -11,8 +11,8 @@ from sqlmodel import SQLModel
 from adapters.database import create_engine, revisions
 from adapters.settings import Settings
 from inventory import tables, traffic_tables
-from onhand import migrate_command
-from onhand.ledger_access import LedgerUnreachable
+from onhand.commands import migrate_command
+from onhand.commands.ledger_access import LedgerUnreachable
 
 
 def test_models_and_migrations_agree(engine: Engine) -> None:

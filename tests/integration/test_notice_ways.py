@@ -22,10 +22,10 @@ from adapters.wakeups import PUBLISH, Wakeups, pull_topic, wake
 from benchmarks.ledger import laboratory
 from benchmarks.webhook_client import burst
 from benchmarks.webhooks import intake_burst
-from tasks.gaps import compare_with_notices
-from tasks.listen import Listener, listening
-from tasks.pull import pull
-from tasks.queue import drain
+from tasks.selling.gaps import compare_with_notices
+from tasks.selling.listen import Listener, listening
+from tasks.selling.pull import pull
+from tasks.selling.queue import drain
 
 
 @pytest.fixture

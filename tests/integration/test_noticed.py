@@ -14,8 +14,8 @@ from adapters.channels.protocol import OrderPage
 from adapters.database import in_transaction
 from adapters.http import ChannelFault, Resolution
 from adapters.wakeups import PUBLISH, Wakeups
-from tasks.noticed import CLAIM, PAUSES, clear_old
-from tasks.pull import pull
+from tasks.selling.noticed import CLAIM, PAUSES, clear_old
+from tasks.selling.pull import pull
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_channel_that_is_away_keeps_its_notices_waiting(shop: Shop) -> None:
 
 
 def test_a_fault_half_way_through_loses_nothing_of_the_first_half(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.noticed.READ", 1)
+    monkeypatch.setattr("tasks.selling.noticed.READ", 1)
     shop.sells("1", "2")
     shop.tells(told("1"), told("2"))
     ask = shop.channel.read_orders
@@ -162,7 +162,7 @@ def test_what_a_killed_process_held_is_taken_up_when_its_lease_ends(shop: Shop) 
 
 
 def test_two_at_once_read_everything_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.noticed.CLAIM", 7)
+    monkeypatch.setattr("tasks.selling.noticed.CLAIM", 7)
     orders = [str(number) for number in range(60)]
     shop.sells(*orders)
     shop.tells(*map(told, orders))

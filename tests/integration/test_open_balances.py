@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 from adapters.seller_csv import CsvError
 from expectations import gate
 from expectations.parameters import Parameters
-from tasks.load_items import load_items
-from tasks.open_stock import EmptyFile, OpeningReport, open_stock
-from tasks.pull import pull
+from tasks.onboarding.load_items import load_items
+from tasks.onboarding.open_stock import EmptyFile, OpeningReport, open_stock
+from tasks.selling.pull import pull
 
 HEAD = "sku,location,quantity\n"
 

@@ -14,21 +14,21 @@ from adapters.raci_file import read_raci
 from adapters.settings import PROJECT_ROOT
 from expectations import gate
 from inventory import setup
-from inventory.adjustments import AdjustmentError
-from inventory.approvals import NotApproved
-from inventory.operation_log import UnfitWords
-from inventory.raci import Action, NotAllowed
-from inventory.transit import TransferError
+from inventory.goods.adjustments import AdjustmentError
+from inventory.goods.transit import TransferError
+from inventory.people.approvals import NotApproved
+from inventory.people.operation_log import UnfitWords
+from inventory.people.raci import Action, NotAllowed
 from inventory.words import AdjustmentReason as Why
 from inventory.words import StockState
 from tasks import approve
-from tasks.adjust import post_adjustment, post_release, propose_adjustment, propose_release
+from tasks.goods.adjust import post_adjustment, post_release, propose_adjustment, propose_release
+from tasks.goods.move_between import propose_transfer, read_wish, transfer
 from tasks.held_rows import NoSuchRows, apply_rows_again, dismiss_rows, propose_rows
-from tasks.move_between import propose_transfer, read_wish, transfer
 from tasks.permission import Request, answer, ask_if_needed, expire, who_approved
-from tasks.pull import pull
-from tasks.sweep import sweep
-from tasks.sync import NothingToSync, request_for, scope_of, sync
+from tasks.publishing.sweep import sweep
+from tasks.publishing.sync import NothingToSync, request_for, scope_of, sync
+from tasks.selling.pull import pull
 
 RACI = read_raci(PROJECT_ROOT / "raci.toml")
 DAY = timedelta(hours=24)

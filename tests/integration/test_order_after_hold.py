@@ -8,8 +8,8 @@ from ledger_stage import assert_sound, at, balances, business, incidents, lines,
 from sqlalchemy import Engine
 
 from adapters.database import in_transaction
-from inventory.exposure import Observation, exposed_units, observe
-from inventory.reservations import HoldRequest, HoldResult, HoldStatus, reserve
+from inventory.holds.reservations import HoldRequest, HoldResult, HoldStatus, reserve
+from inventory.publishing.exposure import Observation, exposed_units, observe
 
 HELD = "hold:web:cart-1"
 

@@ -4,7 +4,7 @@ import pytest
 from ledger_stage import assert_sound, balances, business, incidents, lines, order, reversal, rows, sell
 from sqlalchemy import Engine
 
-from inventory.reversals import destination
+from inventory.orders.reversals import destination
 from inventory.words import ReversalKind, ReversalReason, StockState
 
 

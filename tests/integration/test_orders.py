@@ -22,9 +22,9 @@ from ledger_stage import (
 from sqlalchemy import Connection, Engine, text
 
 from adapters.database import in_transaction
-from inventory.hold_terms import ship
-from inventory.orders import SaleLine, apply_sales
-from inventory.reservations import HoldRequest, reserve
+from inventory.holds.hold_terms import ship
+from inventory.holds.reservations import HoldRequest, reserve
+from inventory.orders.orders import SaleLine, apply_sales
 from inventory.words import ReversalKind
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from ledger_stage import at, open_business, order, reversal
 from sqlalchemy import Connection, Engine, text
 
-from inventory.orders import Sale, apply_sales
-from inventory.rebuilding import compare
+from inventory.ledger.rebuilding import compare
+from inventory.orders.orders import Sale, apply_sales
 from inventory.words import ReversalKind, ReversalReason
 
 PIECES = {"A": {"A": 1}, "B": {"B": 1}, "A-3": {"A": 3}, "SET": {"A": 2, "B": 1}}

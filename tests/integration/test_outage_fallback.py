@@ -16,22 +16,22 @@ from adapters.database import in_transaction
 from adapters.http import ChannelFault
 from adapters.sandbox.faults import Fault, FaultKind, Operation
 from expectations import gate
-from inventory.ageing import note_location_read
 from inventory.channels import UnknownChannel
-from inventory.explanation import explain
-from inventory.policy_store import bring_in_force
+from inventory.ledger.explanation import explain
+from inventory.outages.ageing import note_location_read
+from inventory.policies.policy_store import bring_in_force
 from inventory.words import PauseOwner
 from onhand import command_line
-from tasks.fall_back import look
-from tasks.fallback_report import Looked
 from tasks.learn import learn
-from tasks.lift import resume_channel
-from tasks.pause import pause_channel
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.outages.fall_back import look
+from tasks.outages.fallback_report import Looked
+from tasks.outages.lift import resume_channel
+from tasks.outages.pause import pause_channel
+from tasks.outages.write_runbook import runbook_of
+from tasks.publishing.publish import publish
+from tasks.publishing.watch import watch
 from tasks.runtime import Memory
-from tasks.watch import watch
-from tasks.write_runbook import runbook_of
+from tasks.selling.pull import pull
 
 SPARE = "gid://shopify/Location/2"
 EVERY = 300

@@ -10,9 +10,9 @@ from ledger_stage import assert_sound, at, balances, business, lines, rows
 from sqlalchemy import Engine
 
 from adapters.database import in_transaction
-from inventory import hold_readings
-from inventory.hold_terms import Commit, Release, change_holds
-from inventory.reservations import (
+from inventory.holds import hold_readings
+from inventory.holds.hold_terms import Commit, Release, change_holds
+from inventory.holds.reservations import (
     HeldLine,
     HoldRequest,
     HoldResult,

@@ -11,14 +11,15 @@ from shops import LOCATION, Stage, two_shops
 from sqlalchemy import Engine, text
 
 from expectations import gate
-from inventory import pauses, setup
-from inventory.exposure import Observation, observe
-from inventory.outbox import mark_dirty
+from inventory import setup
+from inventory.outages import pauses
+from inventory.publishing.exposure import Observation, observe
+from inventory.publishing.outbox import mark_dirty
 from inventory.words import PauseOwner
-from tasks.lift import resume_channel
-from tasks.pause import pause_channel
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.outages.lift import resume_channel
+from tasks.outages.pause import pause_channel
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 SPARE = "gid://shopify/Location/2"
 SETTLE = 60

@@ -16,13 +16,13 @@ from adapters.http import ChannelFault, Resolution
 from expectations import gate
 from inventory.channels import UnknownChannel
 from inventory.words import PauseOwner
-from tasks.compare import compare_channel
-from tasks.lift import NotLiftable, resume_channel
-from tasks.pause import LiftedSince, pause_channel
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.outages.lift import NotLiftable, resume_channel
+from tasks.outages.pause import LiftedSince, pause_channel
+from tasks.publishing.publish import publish
+from tasks.publishing.sweep import sweep
+from tasks.reconciling.compare import compare_channel
 from tasks.runtime import Runtime
-from tasks.sweep import sweep
+from tasks.selling.pull import pull
 
 PERSON, ONHAND, PLATFORM = PauseOwner.PERSON, PauseOwner.ONHAND, PauseOwner.PLATFORM
 SPARE = "gid://shopify/Location/2"

@@ -8,9 +8,9 @@ from fake_channel import Bench, FakeChannel, bench, line, order, page
 from sqlalchemy import Engine
 
 from adapters.channels.protocol import OrderPage
-from inventory.exposure import Observation, observe
-from tasks.publish import publish
-from tasks.pull import pull
+from inventory.publishing.exposure import Observation, observe
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 
 @dataclass

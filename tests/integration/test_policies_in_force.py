@@ -9,20 +9,20 @@ from sqlalchemy import Engine, event, text
 from adapters.database import in_transaction
 from inventory import setup
 from inventory.channels import UnknownChannel
-from inventory.explanation import explain
-from inventory.exposure_view import by_listing, by_sku, sample, samples, total
-from inventory.outbox import mark_dirty
-from inventory.policy_file import PolicyFileError
-from inventory.policy_store import bring_in_force
-from inventory.reservations import HoldRequest, HoldStatus, reserve
+from inventory.holds.reservations import HoldRequest, HoldStatus, reserve
+from inventory.ledger.explanation import explain
+from inventory.policies.policy_file import PolicyFileError
+from inventory.policies.policy_store import bring_in_force
+from inventory.publishing.exposure_view import by_listing, by_sku, sample, samples, total
+from inventory.publishing.outbox import mark_dirty
 from inventory.words import ChannelMode, WriteMode
 from onhand import command_line
 from tasks.change_policy import change_policy
 from tasks.learn import learn
-from tasks.preview import try_policy
-from tasks.publish import publish
-from tasks.pull import pull
-from tasks.watch import watch
+from tasks.publishing.preview import try_policy
+from tasks.publishing.publish import publish
+from tasks.publishing.watch import watch
+from tasks.selling.pull import pull
 
 CALIBRATED = '[default]\npolicy = "calibrated:0.01"\n'
 LOOKS = 13

@@ -9,15 +9,15 @@ from sqlalchemy import Engine, text
 
 from expectations import gate
 from inventory import setup
-from inventory.availability import load_market
-from inventory.explanation import explain
-from inventory.pool import kept_for_others
-from inventory.positions import Stock
-from inventory.promotions import Limits, PromotionError, Window, within_guards
-from tasks.promote import guard, open_guards, promotion, request_for
-from tasks.publish import publish
-from tasks.pull import pull
-from tasks.sweep import sweep
+from inventory.holds.pool import kept_for_others
+from inventory.ledger.explanation import explain
+from inventory.publishing.availability import load_market
+from inventory.publishing.positions import Stock
+from inventory.publishing.promotions import Limits, PromotionError, Window, within_guards
+from tasks.publishing.promote import guard, open_guards, promotion, request_for
+from tasks.publishing.publish import publish
+from tasks.publishing.sweep import sweep
+from tasks.selling.pull import pull
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import random
 from shops import two_shops
 from sqlalchemy import Engine, text
 
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.publishing.publish import publish
+from tasks.selling.pull import pull
 
 
 def shown(stage, sku):

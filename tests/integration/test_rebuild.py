@@ -6,7 +6,7 @@ import pytest
 from ledger_stage import assert_sound, business, clear_outbox, dirty, order, rows, sell
 from sqlalchemy import Engine, text
 
-from inventory.rebuilding import Check, compare
+from inventory.ledger.rebuilding import Check, compare
 from onhand import command_line
 
 

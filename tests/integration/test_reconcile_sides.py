@@ -12,21 +12,21 @@ from sqlalchemy import Engine, text
 
 from adapters.database import in_transaction
 from expectations import gate
-from inventory.discrepancies import escalate
-from inventory.drift_report import ages, drifting_places, open_by_age, repeat_offenders
-from inventory.integrity import inspect
-from inventory.ledger import Move
-from inventory.reservations import HoldRequest, reserve
-from inventory.settling import NotOpen, NotReleasable
-from inventory.stock import move_stock
+from inventory.holds.reservations import HoldRequest, reserve
+from inventory.ledger.integrity import inspect
+from inventory.ledger.ledger import Move
+from inventory.ledger.stock import move_stock
+from inventory.reconciling.discrepancies import escalate
+from inventory.reconciling.drift_report import ages, drifting_places, open_by_age, repeat_offenders
+from inventory.reconciling.settling import NotOpen, NotReleasable
 from inventory.words import MovementReason, StockState
-from tasks.compare_ledger import compare_ledger
-from tasks.compare_orders import compare_orders
-from tasks.compare_warehouse import NotCompared, WarehouseCompared, as_rows, compare_warehouse
-from tasks.discrepancy_report import report_discrepancies
-from tasks.pull import pull
-from tasks.reconcile_report import Reconciled, moment, week
-from tasks.settle import settle_discrepancy
+from tasks.reconciling.compare_ledger import compare_ledger
+from tasks.reconciling.compare_orders import compare_orders
+from tasks.reconciling.compare_warehouse import NotCompared, WarehouseCompared, as_rows, compare_warehouse
+from tasks.reconciling.discrepancy_report import report_discrepancies
+from tasks.reconciling.reconcile_report import Reconciled, moment, week
+from tasks.reconciling.settle import settle_discrepancy
+from tasks.selling.pull import pull
 
 TWO_DAYS = timedelta(days=2)
 

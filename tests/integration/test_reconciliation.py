@@ -9,10 +9,10 @@ from sqlalchemy import Engine, text
 from adapters.http import ChannelFault, Resolution
 from benchmarks.reconciliation import fill, looks
 from expectations import gate
-from inventory.reconciliation import Reconciliation
-from tasks.compare import Scope, compare_channel
-from tasks.publish import publish
-from tasks.pull import pull
+from inventory.reconciling.reconciliation import Reconciliation
+from tasks.publishing.publish import publish
+from tasks.reconciling.compare import Scope, compare_channel
+from tasks.selling.pull import pull
 
 HALF_AN_HOUR = timedelta(minutes=30)
 UNITS = {f"S{number:02d}": 40 for number in range(24)}

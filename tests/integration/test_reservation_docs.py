@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from reservation_stage import TOKENS, real_clock, served
 from sqlalchemy import Engine
 
-from adapters.channels.woocommerce_config import WooCommerceConfig
+from adapters.channels.woocommerce.woocommerce_config import WooCommerceConfig
 from onhand.services.reservation_setup import tokens_from
 from onhand.services.tokens import TokenError
 

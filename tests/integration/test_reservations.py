@@ -8,9 +8,18 @@ from ledger_stage import START, assert_sound, at, balances, business, dirty, lin
 from sqlalchemy import Engine, text
 
 from adapters.database import in_transaction
-from inventory import hold_terms, reservations
-from inventory.hold_terms import ChangeResult, Commit, EndResult, Extend, HoldChange, HoldChanged, Release, change_holds
-from inventory.reservations import HoldRequest, HoldResult, HoldStatus
+from inventory.holds import hold_terms, reservations
+from inventory.holds.hold_terms import (
+    ChangeResult,
+    Commit,
+    EndResult,
+    Extend,
+    HoldChange,
+    HoldChanged,
+    Release,
+    change_holds,
+)
+from inventory.holds.reservations import HoldRequest, HoldResult, HoldStatus
 from inventory.words import ReservationStatus
 
 
@@ -334,7 +343,8 @@ def test_no_lock_on_a_reservation_is_stronger_than_it_must_be() -> None:
     """FOR UPDATE on a reservation would meet the reference from its lines, and deadlock with whoever covers it."""
     import inspect
 
-    from inventory import order_store, reservation_store
+    from inventory.holds import reservation_store
+    from inventory.orders import order_store
 
     for module in (reservations, hold_terms, reservation_store, order_store):
         assert "FOR UPDATE" not in inspect.getsource(module).replace("Not FOR UPDATE", "")

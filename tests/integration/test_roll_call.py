@@ -15,13 +15,13 @@ from adapters.prefect_server import PrefectServer
 from adapters.pulse import pulse
 from adapters.sandbox.slack import WEBHOOK, SlackSandbox
 from adapters.slack import Slack
-from inventory.alert_text import Links
-from inventory.liveness import beat, retire
+from inventory.alerting.alert_text import Links
+from inventory.outages.liveness import beat, retire
 from inventory.words import IncidentKind
 from tasks.close import NoSuchIncident, close
-from tasks.roll_call import RollCall, call_the_roll, pinger, tell_ledger_is_back, tell_without_ledger
+from tasks.health.roll_call import RollCall, call_the_roll, pinger, tell_ledger_is_back, tell_without_ledger
+from tasks.health.tell import Office
 from tasks.runtime import Runtime
-from tasks.tell import Office
 
 START = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 PULLS = {"channels": ["website", "shopify"], "every_seconds": 60, "minutes": 15}

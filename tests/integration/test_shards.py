@@ -14,18 +14,19 @@ from ledger_stage import at, rows
 from sqlalchemy import Engine, text
 
 from adapters.allowances import Allowances
-from adapters.channels.amazon_budget import PATCH_LISTING, Budget, Plan
-from adapters.channels.declared_models import Limits
-from adapters.channels.declared_wire import Shared
+from adapters.channels.amazon.amazon_budget import PATCH_LISTING, Budget, Plan
+from adapters.channels.declared.declared_models import Limits
+from adapters.channels.declared.declared_wire import Shared
 from adapters.database import create_engine, in_transaction
 from adapters.http import ChannelFault, Resolution
 from adapters.shard_locks import MOST_SHARDS, ShardLocks, fair_part
 from expectations import gate
-from inventory import outbox, setup
-from tasks import shards
-from tasks.publish import publish
-from tasks.publishers import publish_together
-from tasks.pull import pull
+from inventory import setup
+from inventory.publishing import outbox
+from tasks.publishing import shards
+from tasks.publishing.publish import publish
+from tasks.publishing.publishers import publish_together
+from tasks.selling.pull import pull
 
 LEASE = timedelta(minutes=2)
 SKUS = [f"S{number}" for number in range(40)]

@@ -24,11 +24,11 @@ from sqlalchemy import Engine
 
 from adapters.seller_csv import CsvError
 from inventory import setup
-from inventory.orders import Sale
+from inventory.orders.orders import Sale
 from inventory.words import ReversalKind
-from tasks.apply import apply_events
-from tasks.expect import NotUsable
-from tasks.ship import ShipmentReport, ship
+from tasks.goods.expect import NotUsable
+from tasks.selling.apply import apply_events
+from tasks.selling.ship import ShipmentReport, ship
 
 HEAD = "channel,order_id,sku,quantity,location,shipment,shipped_at,step\n"
 REFUND, RETURN = ReversalKind.REFUND, ReversalKind.RETURN
@@ -248,8 +248,8 @@ def test_nonsense_is_named_and_moves_nothing(desk: ShippingDesk) -> None:
 
 def test_a_documents_own_word_goes_through_the_inbox(desk: ShippingDesk) -> None:
     """Absent is unknown, and what cannot be read is too."""
-    from inventory import inbox
     from inventory.channels import channel_state
+    from inventory.orders import inbox
 
     engine = desk.engine
     document = {

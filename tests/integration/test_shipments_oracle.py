@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from ledger_stage import at, open_business, order, reversal
 from sqlalchemy import Connection, Engine, text
 
-from inventory import integrity, stock
-from inventory.orders import Sale, apply_sales
-from inventory.rebuilding import compare
-from inventory.returns import Returned, arrive
-from inventory.shipment_posting import Shipped, Step, post_shipments
+from inventory.goods.returns import Returned, arrive
+from inventory.goods.shipment_posting import Shipped, Step, post_shipments
+from inventory.ledger import integrity, stock
+from inventory.ledger.rebuilding import compare
+from inventory.orders.orders import Sale, apply_sales
 from inventory.words import ReversalKind, ReversalReason
 
 PIECES = {"A": {"A": 1}, "B": {"B": 1}, "A-3": {"A": 3}, "SET": {"A": 2, "B": 1}}

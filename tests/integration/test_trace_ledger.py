@@ -21,8 +21,9 @@ from sqlalchemy.pool import NullPool
 from adapters.channels.protocol import OrderDocument
 from adapters.database import create_engine, in_transaction
 from adapters.sandbox.trace import read_trace, to_documents
-from inventory import setup, stock
-from inventory.orders import Sale, SaleLine, SaleReversal, apply_sales
+from inventory import setup
+from inventory.ledger import stock
+from inventory.orders.orders import Sale, SaleLine, SaleReversal, apply_sales
 from inventory.skus import is_non_stock
 from inventory.words import ReversalKind, ReversalReason, WriteMode
 

@@ -14,8 +14,8 @@ from adapters.sandbox.slack import WEBHOOK, SlackSandbox
 from adapters.settings import read_settings
 from adapters.slack import Slack
 from flows import send_alerts, watchdog
-from onhand.watchdog_command import run_watchdog
-from tasks import tell
+from onhand.commands.watchdog_command import run_watchdog
+from tasks.health import tell
 from tasks.runtime import Runtime
 
 
@@ -40,7 +40,7 @@ def box(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         office.wait = lambda seconds: None
         return office
 
-    for module in ("onhand.watchdog_command", "flows.watchdog", "flows.send_alerts"):
+    for module in ("onhand.commands.watchdog_command", "flows.watchdog", "flows.send_alerts"):
         monkeypatch.setattr(f"{module}.office_of", imitated)
     return box
 

@@ -11,16 +11,16 @@ from pydantic import SecretStr
 from shops import Stage, two_shops
 from sqlalchemy import Engine, text
 
-from adapters.channels.shopify_webhooks import ShopifyWebhooks
-from adapters.channels.woocommerce_webhooks import WooCommerceWebhooks
+from adapters.channels.shopify.shopify_webhooks import ShopifyWebhooks
+from adapters.channels.woocommerce.woocommerce_webhooks import WooCommerceWebhooks
 from adapters.wakeups import PUBLISH, Wakeups
 from expectations import gate
-from inventory import rebuilding
+from inventory.ledger import rebuilding
 from onhand.services.intake import create_app
 from onhand.services.serve import serving
-from tasks.listen import listening
-from tasks.publish import publish
-from tasks.pull import pull
+from tasks.publishing.publish import publish
+from tasks.selling.listen import listening
+from tasks.selling.pull import pull
 
 SECRET = "a secret that is only between these two"
 SKUS = [f"S{number}" for number in range(6)]

@@ -16,14 +16,14 @@ from sqlalchemy import Engine, text
 from adapters.http import ChannelFault, Resolution
 from expectations import gate
 from inventory import setup
-from inventory.listing_scopes import ALL, Range, pages_of, ranges_of
-from inventory.reconciliation import Reconciliation
+from inventory.reconciling.listing_scopes import ALL, Range, pages_of, ranges_of
+from inventory.reconciling.reconciliation import Reconciliation
 from tasks import fan_out
-from tasks.compare import Scope, compare_channel
-from tasks.publish import publish
-from tasks.pull import pull
-from tasks.reconcile_report import Incomplete
-from tasks.wide_reconciliation import Ended, Piece, end_blocks, joined, pieces
+from tasks.publishing.publish import publish
+from tasks.reconciling.compare import Scope, compare_channel
+from tasks.reconciling.reconcile_report import Incomplete
+from tasks.reconciling.wide_reconciliation import Ended, Piece, end_blocks, joined, pieces
+from tasks.selling.pull import pull
 
 UNITS = {f"S{number:02d}": 40 for number in range(48)}
 

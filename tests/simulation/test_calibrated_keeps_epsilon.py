@@ -6,10 +6,10 @@ from math import exp, lgamma, log, log1p
 import pytest
 
 from adapters.sandbox.long_trace import long_trace
-from inventory.outage_pattern import parse_pattern
-from inventory.policy_text import parse_policies
-from inventory.replay import Plan, run
-from inventory.replay_shelf import Tally
+from inventory.policies.policy_text import parse_policies
+from inventory.replaying.outage_pattern import parse_pattern
+from inventory.replaying.replay import Plan, run
+from inventory.replaying.replay_shelf import Tally
 
 SEEDS = 4
 """They run out some 5,000 times: enough to tell a chance of a fiftieth from one of a hundredth and a half."""

@@ -4,7 +4,7 @@ import pytest
 from simulation_ground import swept_ground  # noqa: F401 - a fixture
 
 from onhand import command_line
-from onhand.drill_command import show
+from onhand.commands.drill_command import show
 from onhand.simulation.drill_book import DRILLS
 from onhand.simulation.drills import Told, rehearse
 from onhand.simulation.ground import Ground

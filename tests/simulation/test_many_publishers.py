@@ -11,14 +11,14 @@ import pytest
 from simulation_ground import swept_ground  # noqa: F401 - a fixture
 
 from adapters.shard_locks import ShardLocks
-from inventory.outbox import Part
+from inventory.publishing.outbox import Part
 from onhand.simulation.company import Company
 from onhand.simulation.drawing import draw
 from onhand.simulation.ground import Ground
 from onhand.simulation.playing import Play
 from onhand.simulation.scenario import Scenario, Task, Works
 from onhand.simulation.steps import Died
-from tasks.publish import publish
+from tasks.publishing.publish import publish
 from tasks.runtime import Runtime
 
 SEEDS = max(1, int(os.environ.get("ONHAND_SEEDS", "100")) // 50)

@@ -15,11 +15,11 @@ from math import sqrt
 
 import pytest
 
-from inventory.guidance import Guidance, Remembered, guided
-from inventory.learned import MarketFacts, SkuDemand, facts_from
-from inventory.policy_file import PolicyFile, parse_policy_file
-from inventory.positions import Position, Step, Stock
-from inventory.publishing import Market, plan
+from inventory.policies.learned import MarketFacts, SkuDemand, facts_from
+from inventory.policies.policy_file import PolicyFile, parse_policy_file
+from inventory.publishing.guidance import Guidance, Remembered, guided
+from inventory.publishing.positions import Position, Step, Stock
+from inventory.publishing.publishing import Market, plan
 
 BEGIN = datetime(2026, 3, 4, 9, tzinfo=UTC)
 SEEDS = range(12)

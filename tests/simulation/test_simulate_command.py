@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from onhand import command_line
-from onhand.simulate_command import story
+from onhand.commands.simulate_command import story
 from onhand.simulation import many
 from onhand.simulation.playing import Outcome
 from onhand.simulation.totals import Failure, Lost, Total

@@ -10,13 +10,14 @@ from simulation_ground import swept_ground  # noqa: F401 - a fixture
 from sqlalchemy import Connection, text
 
 from adapters.channels.protocol import OrderDocument
-from inventory import exposure, inbox, orders, publications
+from inventory.orders import inbox, orders
+from inventory.publishing import exposure, publications
 from onhand.simulation.drawing import draw
 from onhand.simulation.ground import Ground
 from onhand.simulation.playing import play
 from onhand.simulation.scenario import Scenario, size
 from onhand.simulation.shrinking import shrink
-from tasks import read
+from tasks.publishing import read
 
 FEW = 8
 HALF_A_DAY = 0.5

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from adapters.channels.declared import DeclaredChannel
-from adapters.channels.declared_wire import Shared
+from adapters.channels.declared.declared import DeclaredChannel
+from adapters.channels.declared.declared_wire import Shared
 from adapters.channels.http_config import HttpConfig
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

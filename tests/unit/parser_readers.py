@@ -16,23 +16,21 @@ from parser_mutations import Kind
 from pydantic import SecretStr, TypeAdapter
 
 from adapters import count_csv, seller_csv
-from adapters.channels import (
-    bigcommerce_orders,
-    ebay_notifications,
-    shopify_orders,
-)  # fmt: skip
-from adapters.channels.declared_stock import judge_answer
-from adapters.channels.ebay_notifications import EbayWebhooks
+from adapters.channels.bigcommerce import bigcommerce_orders
+from adapters.channels.declared.declared_stock import judge_answer
+from adapters.channels.ebay import ebay_notifications
+from adapters.channels.ebay.ebay_notifications import EbayWebhooks
 from adapters.channels.http_config import HttpConfig
 from adapters.channels.protocol import Change
 from adapters.channels.registry import read_channels
+from adapters.channels.shopify import shopify_orders
 from adapters.channels.webhooks import ReceivesWebhooks
 from adapters.http import Answer, ChannelFault, call, make_client
 from adapters.slack import Slack
 from adapters.suppliers.feed_source import instant_of, quantity_text, read_feed
 from adapters.suppliers.supplier_config import Shape, read_suppliers
 from expectations import cells, seller_frames
-from inventory import item_costs
+from inventory.counting import item_costs
 from inventory.skus import fault_of, normalise
 from onhand.services.intake import judge
 from onhand.services.problems import Problem, parse

@@ -13,26 +13,17 @@ from parser_mutations import Kind
 from parser_readers import Parser
 from parsers_of_files import FILE_PARSERS
 
-from adapters.channels import (
-    amazon_feeds,
-    amazon_listings,
-    amazon_notifications,
-    amazon_orders,
-    bigcommerce_orders,
-    ebay_inventory,
-    ebay_keys,
-    ebay_orders,
-    ebay_trading,
-    shopify_catalogue,
-    shopify_orders,
-    woocommerce_orders,
-)  # fmt: skip
-from adapters.channels.bigcommerce_webhooks import BigCommerceWebhooks
-from adapters.channels.declared_lists import _link
-from adapters.channels.declared_trial import try_mapping
-from adapters.channels.shopify_webhooks import ShopifyWebhooks
+from adapters.channels.amazon import amazon_feeds, amazon_listings, amazon_notifications, amazon_orders
+from adapters.channels.bigcommerce import bigcommerce_orders
+from adapters.channels.bigcommerce.bigcommerce_webhooks import BigCommerceWebhooks
+from adapters.channels.declared.declared_lists import _link
+from adapters.channels.declared.declared_trial import try_mapping
+from adapters.channels.ebay import ebay_inventory, ebay_keys, ebay_orders, ebay_trading
+from adapters.channels.shopify import shopify_catalogue, shopify_orders
+from adapters.channels.shopify.shopify_webhooks import ShopifyWebhooks
 from adapters.channels.webhooks import ReceivesWebhooks
-from adapters.channels.woocommerce_webhooks import WooCommerceWebhooks
+from adapters.channels.woocommerce import woocommerce_orders
+from adapters.channels.woocommerce.woocommerce_webhooks import WooCommerceWebhooks
 from adapters.http import ChannelFault, parse_retry_after
 from adapters.messenger import NotDelivered
 from onhand.services import reservation_messages
@@ -49,7 +40,7 @@ PARSERS: Sequence[Parser] = (
         readers.of_json(readers.shopify_order),
         [samples.as_json(samples.SHOPIFY_ORDER)],
         (shopify_orders.Untranslatable,),
-        (CHANNELS + "shopify_orders",),
+        (CHANNELS + "shopify.shopify_orders",),
     ),
     Parser(
         "order of WooCommerce",
@@ -61,7 +52,7 @@ PARSERS: Sequence[Parser] = (
         ),
         [samples.as_json(samples.WOOCOMMERCE_ORDER)],
         (woocommerce_orders.UntranslatableError,),
-        (CHANNELS + "woocommerce_orders",),
+        (CHANNELS + "woocommerce.woocommerce_orders",),
     ),
     Parser(
         "order of BigCommerce",
@@ -69,7 +60,7 @@ PARSERS: Sequence[Parser] = (
         readers.of_json(readers.bigcommerce_order),
         [samples.as_json(samples.BIGCOMMERCE_ORDER)],
         (bigcommerce_orders.UntranslatableError,),
-        (CHANNELS + "bigcommerce_orders",),
+        (CHANNELS + "bigcommerce.bigcommerce_orders",),
     ),
     Parser(
         "order of eBay",
@@ -77,7 +68,7 @@ PARSERS: Sequence[Parser] = (
         readers.of_json(lambda row: (ebay_orders.needs_whole(row), ebay_orders.translate_order(row, "row 0"))),
         [samples.as_json(samples.EBAY_ORDER)],
         (ebay_orders.UntranslatableError,),
-        (CHANNELS + "ebay_orders",),
+        (CHANNELS + "ebay.ebay_orders",),
     ),
     Parser(
         "order of Amazon",
@@ -85,28 +76,32 @@ PARSERS: Sequence[Parser] = (
         readers.of_json(lambda row: (amazon_orders.order_key(row, "row 0"), amazon_orders.translate(row, "row 0"))),
         [samples.as_json(samples.AMAZON_ORDER)],
         (amazon_orders.UntranslatableError,),
-        (CHANNELS + "amazon_orders",),
+        (CHANNELS + "amazon.amazon_orders",),
     ),
     Parser(
         "order of a declared channel",
         JSON,
         readers.of_json(lambda page: try_mapping(readers.portal(), page)),
         [samples.as_json(samples.PORTAL_ORDERS)],
-        covers=(CHANNELS + "declared_mapping", CHANNELS + "declared_trial", CHANNELS + "declared_values"),
+        covers=(
+            CHANNELS + "declared.declared_mapping",
+            CHANNELS + "declared.declared_trial",
+            CHANNELS + "declared.declared_values",
+        ),
     ),
     Parser(
         "answer to a write of a declared channel",
         JSON,
         readers.of_json(readers.judged_write),
         [samples.as_json(samples.PORTAL_RESULTS)],
-        covers=(CHANNELS + "declared_stock",),
+        covers=(CHANNELS + "declared.declared_stock",),
     ),
     Parser(
         "catalogue of Shopify",
         JSON,
         readers.of_json(lambda page: shopify_catalogue._page(readers.listed(page))),
         [samples.as_json(samples.SHOPIFY_VARIANTS)],
-        covers=(CHANNELS + "shopify_catalogue",),
+        covers=(CHANNELS + "shopify.shopify_catalogue",),
         may_quote=True,
     ),
     Parser(
@@ -115,7 +110,7 @@ PARSERS: Sequence[Parser] = (
         readers.of_json(amazon_listings.read_item),
         [samples.as_json(samples.AMAZON_LISTING)],
         (amazon_listings.UnreadableError,),
-        (CHANNELS + "amazon_listings",),
+        (CHANNELS + "amazon.amazon_listings",),
     ),
     Parser(
         "report of an Amazon feed",
@@ -123,7 +118,7 @@ PARSERS: Sequence[Parser] = (
         amazon_listings.read_report,
         [samples.as_json(samples.AMAZON_REPORT)],
         (amazon_listings.UnreadableError,),
-        (CHANNELS + "amazon_listings",),
+        (CHANNELS + "amazon.amazon_listings",),
     ),
     Parser(
         "packed report of an Amazon feed",
@@ -131,7 +126,7 @@ PARSERS: Sequence[Parser] = (
         lambda content: amazon_listings.read_report(amazon_feeds._unpacked(content)),
         [gzip.compress(samples.as_json(samples.AMAZON_REPORT), mtime=0)],
         (amazon_listings.UnreadableError,),
-        (CHANNELS + "amazon_feeds",),
+        (CHANNELS + "amazon.amazon_feeds",),
     ),
     Parser(
         "message of Amazon's queue",
@@ -140,21 +135,21 @@ PARSERS: Sequence[Parser] = (
             lambda text: amazon_notifications._message({"Body": text, "ReceiptHandle": "r", "MessageId": "m"}).notices
         ),
         [samples.as_json(samples.AMAZON_NOTICE)],
-        covers=(CHANNELS + "amazon_notifications",),
+        covers=(CHANNELS + "amazon.amazon_notifications",),
     ),
     Parser(
         "public key of eBay",
         JSON,
         readers.of_json(ebay_keys._public_key),
         [samples.as_json({"key": "-----BEGIN PUBLIC KEY-----YWJj-----END PUBLIC KEY-----", "digest": "SHA1"})],
-        covers=(CHANNELS + "ebay_keys",),
+        covers=(CHANNELS + "ebay.ebay_keys",),
     ),
     Parser(
         "next page of eBay",
         JSON,
         readers.of_json(lambda body: ebay_inventory.error_ids(body)),
         [samples.as_json({"errors": [{"errorId": 25710}]})],
-        covers=(CHANNELS + "ebay_inventory",),
+        covers=(CHANNELS + "ebay.ebay_inventory",),
     ),
     Parser(
         "preferences of eBay",
@@ -162,7 +157,7 @@ PARSERS: Sequence[Parser] = (
         ebay_trading.texts,
         [samples.PREFERENCES],
         (expat.ExpatError,),
-        (CHANNELS + "ebay_trading",),
+        (CHANNELS + "ebay.ebay_trading",),
     ),
     Parser(
         "webhook of Shopify",
@@ -170,7 +165,7 @@ PARSERS: Sequence[Parser] = (
         readers.webhook(ShopifyWebhooks([readers.SECRET])),
         samples.SHOPIFY_CALLS,
         (),
-        (CHANNELS + "shopify_webhooks",),
+        (CHANNELS + "shopify.shopify_webhooks",),
     ),
     Parser(
         "webhook of WooCommerce",
@@ -178,7 +173,7 @@ PARSERS: Sequence[Parser] = (
         readers.webhook(WooCommerceWebhooks([readers.SECRET])),
         samples.WOOCOMMERCE_CALLS,
         (),
-        (CHANNELS + "woocommerce_webhooks",),
+        (CHANNELS + "woocommerce.woocommerce_webhooks",),
     ),
     Parser(
         "webhook of BigCommerce",
@@ -186,7 +181,7 @@ PARSERS: Sequence[Parser] = (
         readers.webhook(BigCommerceWebhooks([readers.SECRET], client_secrets=[readers.SECRET])),
         samples.BIGCOMMERCE_CALLS,
         (),
-        (CHANNELS + "bigcommerce_webhooks",),
+        (CHANNELS + "bigcommerce.bigcommerce_webhooks",),
     ),
     Parser(
         "webhook of eBay",
@@ -194,7 +189,7 @@ PARSERS: Sequence[Parser] = (
         readers.webhook(readers.ebay_webhooks()),
         [samples.EBAY_CALL],
         (),
-        (CHANNELS + "ebay_notifications",),
+        (CHANNELS + "ebay.ebay_notifications",),
     ),
     Parser(
         "webhook of a declared channel",
@@ -204,7 +199,7 @@ PARSERS: Sequence[Parser] = (
         ),
         [samples.PORTAL_CALL],
         (),
-        (CHANNELS + "declared_webhooks",),
+        (CHANNELS + "declared.declared_webhooks",),
     ),
     Parser(
         "answer over HTTP",
@@ -226,7 +221,7 @@ PARSERS: Sequence[Parser] = (
         Kind.TEXT,
         readers.of_header(lambda text: _link({"link": text})),
         [b'<https://a.test/o?page=2>; rel="next", <https://a.test/o?page=9>; rel="last"'],
-        covers=(CHANNELS + "declared_lists",),
+        covers=(CHANNELS + "declared.declared_lists",),
         may_quote=True,
     ),
     Parser(

@@ -15,36 +15,30 @@ from adapters.raci_file import RaciError, read_raci
 from adapters.sandbox.order_csv import TraceError
 from adapters.suppliers.feed_content import FeedError
 from adapters.suppliers.supplier_config import SupplierFileError, read_suppliers
-from inventory import health_limits, outage_pattern, policy_file, policy_text
-from tasks import (
-    compare_warehouse,
-    expect,
-    load_items,
-    map_listings,
-    move_between,
-    open_stock,
-    receive,
-    ship,
-    take_back,
-    write_off,
-)  # fmt: skip
+from inventory.health import health_limits
+from inventory.policies import policy_file, policy_text
+from inventory.replaying import outage_pattern
+from tasks.goods import expect, move_between, receive, take_back, write_off
+from tasks.onboarding import load_items, map_listings, open_stock
+from tasks.reconciling import compare_warehouse
+from tasks.selling import ship
 
 JSON = Kind.JSON
 CHANNELS = "adapters.channels."
 TABLES = {
-    "items": (load_items.ITEM_COLUMNS, load_items.ITEM_OPTIONAL, "load_items"),
-    "bundles": (load_items.BUNDLE_COLUMNS, (), "load_items"),
-    "aliases": (load_items.ALIAS_COLUMNS, (), "load_items"),
-    "listings": (map_listings.COLUMNS, map_listings.OPTIONAL, "map_listings"),
-    "balances": (open_stock.COLUMNS, (), "open_stock"),
-    "warehouse": (compare_warehouse.COLUMNS, compare_warehouse.OPTIONAL, "compare_warehouse"),
-    "expected": (expect.EXPECTED_COLUMNS, expect.EXPECTED_OPTIONAL, "expect"),
-    "receipts": (receive.RECEIPT_COLUMNS, receive.RECEIPT_OPTIONAL, "receive"),
-    "returns": (take_back.ARRIVED_COLUMNS, take_back.ARRIVED_OPTIONAL, "take_back"),
-    "inspections": (take_back.INSPECTED_COLUMNS, take_back.INSPECTED_OPTIONAL, "take_back"),
-    "shipments": (ship.COLUMNS, ship.OPTIONAL, "ship"),
-    "transfers": (move_between.COLUMNS, (), "move_between"),
-    "write-offs": (write_off.COLUMNS, (), "write_off"),
+    "items": (load_items.ITEM_COLUMNS, load_items.ITEM_OPTIONAL, load_items.__name__),
+    "bundles": (load_items.BUNDLE_COLUMNS, (), load_items.__name__),
+    "aliases": (load_items.ALIAS_COLUMNS, (), load_items.__name__),
+    "listings": (map_listings.COLUMNS, map_listings.OPTIONAL, map_listings.__name__),
+    "balances": (open_stock.COLUMNS, (), open_stock.__name__),
+    "warehouse": (compare_warehouse.COLUMNS, compare_warehouse.OPTIONAL, compare_warehouse.__name__),
+    "expected": (expect.EXPECTED_COLUMNS, expect.EXPECTED_OPTIONAL, expect.__name__),
+    "receipts": (receive.RECEIPT_COLUMNS, receive.RECEIPT_OPTIONAL, receive.__name__),
+    "returns": (take_back.ARRIVED_COLUMNS, take_back.ARRIVED_OPTIONAL, take_back.__name__),
+    "inspections": (take_back.INSPECTED_COLUMNS, take_back.INSPECTED_OPTIONAL, take_back.__name__),
+    "shipments": (ship.COLUMNS, ship.OPTIONAL, ship.__name__),
+    "transfers": (move_between.COLUMNS, (), move_between.__name__),
+    "write-offs": (write_off.COLUMNS, (), write_off.__name__),
 }
 
 FILE_PARSERS: Sequence[Parser] = (
@@ -56,11 +50,11 @@ FILE_PARSERS: Sequence[Parser] = (
             [readers.csv_of((*required, *optional))],
             (seller_csv.CsvError,),
             (
-                f"tasks.{module}",
+                module,
                 "adapters.seller_csv",
                 "expectations.cells",
                 "expectations.seller_frames",
-                "inventory.item_costs",
+                "inventory.counting.item_costs",
             ),
             may_quote=True,
         )
@@ -81,7 +75,7 @@ FILE_PARSERS: Sequence[Parser] = (
         readers.count_sheet,
         [readers.csv_of(count_csv.COLUMNS)],
         (seller_csv.CsvError,),
-        ("adapters.count_csv", "tasks.take_counts"),
+        ("adapters.count_csv", "tasks.counting.take_counts"),
         may_quote=True,
     ),
     Parser(
@@ -178,7 +172,7 @@ FILE_PARSERS: Sequence[Parser] = (
         readers.of_text(policy_file.parse_policy_file),
         [samples.POLICY],
         (policy_file.PolicyFileError,),
-        ("inventory.policy_file",),
+        ("inventory.policies.policy_file",),
         may_quote=True,
     ),
     Parser(
@@ -187,7 +181,7 @@ FILE_PARSERS: Sequence[Parser] = (
         readers.of_text(policy_text.parse_policies),
         [b"mirror,strict,calibrated:0.001+cap:5"],
         (policy_text.PolicyError,),
-        ("inventory.policy_text",),
+        ("inventory.policies.policy_text",),
         may_quote=True,
     ),
     Parser(
@@ -196,7 +190,7 @@ FILE_PARSERS: Sequence[Parser] = (
         readers.of_text(partial(outage_pattern.parse_pattern, channels=4)),
         [b"channel=2,weekday=thu,from=10:00,to=16:00;channel=1,date=2011-11-17"],
         (outage_pattern.OutageError,),
-        ("inventory.outage_pattern",),
+        ("inventory.replaying.outage_pattern",),
         may_quote=True,
     ),
     Parser(
@@ -205,7 +199,7 @@ FILE_PARSERS: Sequence[Parser] = (
         readers.of_text(health_limits.parse_limits),
         [b"amazon=2.5/7, portal=1/30"],
         (health_limits.LimitError,),
-        ("inventory.health_limits",),
+        ("inventory.health.health_limits",),
         may_quote=True,
     ),
 )

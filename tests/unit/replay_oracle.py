@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inventory.policy import Habit, Offer, Policy
-from inventory.replay_shelf import Darkness
+from inventory.policies.policy import Habit, Offer, Policy
+from inventory.replaying.replay_shelf import Darkness
 
 
 @dataclass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.alert_kinds import ALERT_KINDS, RUNBOOKS, Owner, alert_kind
+from inventory.alerting.alert_kinds import ALERT_KINDS, RUNBOOKS, Owner, alert_kind
 from inventory.words import IncidentKind, Severity
 
 ROOT = Path(__file__).resolve().parents[2]

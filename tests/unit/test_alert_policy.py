@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from inventory.alert_kinds import Owner
-from inventory.alert_policy import BURST, LADDERS, SINGLY, Known, Occasion, Target, Told, decide, draft
-from inventory.alert_text import Fact, Links, clock, compose, length, plain
+from inventory.alerting.alert_kinds import Owner
+from inventory.alerting.alert_policy import BURST, LADDERS, SINGLY, Known, Occasion, Target, Told, decide, draft
+from inventory.alerting.alert_text import Fact, Links, clock, compose, length, plain
 from inventory.words import IncidentKind, Severity
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

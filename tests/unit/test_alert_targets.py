@@ -9,9 +9,9 @@ from adapters.alert_targets import EVERYTHING, AlertFileError, MailConfig, Slack
 from adapters.mail import Mail
 from adapters.settings import Settings, SettingsError, read_settings
 from adapters.slack import Slack
-from inventory.alert_kinds import Owner
+from inventory.alerting.alert_kinds import Owner
 from inventory.words import Severity
-from tasks.tell import links_of, office_of
+from tasks.health.tell import links_of, office_of
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "alerts.example.toml"
 URL = "https://hooks.slack.test/notARealSecret"

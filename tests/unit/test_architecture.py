@@ -118,7 +118,7 @@ def test_module_keeps_the_arrow(path: Path) -> None:
         ("inventory/x.py", "import datetime\nnow = datetime.datetime.now(datetime.UTC)"),
         ("inventory/x.py", "from time import monotonic"),
         ("inventory/x.py", "import os\nos.environ['A']"),
-        ("adapters/x.py", "if True:\n    from tasks.pull import pull"),
+        ("adapters/x.py", "if True:\n    from tasks.selling.pull import pull"),
         ("tasks/x.py", "import flows.pull"),
         ("expectations/x.py", "import httpx"),
         ("flows/x.py", "import onhand.stack"),

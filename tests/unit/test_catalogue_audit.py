@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from adapters.channels.protocol import CatalogueEntry
-from inventory.catalogue_audit import audit
 from inventory.naming import Naming
+from inventory.onboarding.catalogue_audit import audit
 from inventory.skus import How
 from inventory.words import FindingKind, FindingSeverity
 

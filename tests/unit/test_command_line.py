@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from adapters.settings import Settings, SettingsError
-from onhand import command_line, doctor
-from onhand.doctor import Outcome
+from onhand import command_line
+from onhand.commands import doctor
+from onhand.commands.doctor import Outcome
 from onhand.stack import StackError, running_stack
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from adapters.count_csv import OPTIONAL, REQUIRED, harmless, plain, same_code, sheet_csv, write_sheet
 from adapters.seller_csv import read_csv
-from inventory.counting import Count, CountPolicy, Outcome, decide
-from inventory.counting_sheets import SheetLine
+from inventory.counting.counting import Count, CountPolicy, Outcome, decide
+from inventory.counting.counting_sheets import SheetLine
 
 POLICY = CountPolicy()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from inventory.counting_plan import Bin, PlanPolicy, classes, needed_lines, plan, suspicion
+from inventory.counting.counting_plan import Bin, PlanPolicy, classes, needed_lines, plan, suspicion
 from inventory.words import CountCause
 
 MONDAY = datetime(2026, 3, 2, 6, tzinfo=UTC)

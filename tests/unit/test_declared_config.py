@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from adapters.channels.config import ChannelConfigBase
-from adapters.channels.declared_trial import explain
+from adapters.channels.declared.declared_trial import explain
 from adapters.channels.http_config import HttpConfig, place_of, problems_of
 from inventory.words import WriteMode
 

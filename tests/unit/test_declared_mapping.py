@@ -8,9 +8,9 @@ from declared_stage import described, order
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.channels.declared_mapping import translate_order
-from adapters.channels.declared_trial import try_mapping
-from adapters.channels.declared_values import UntranslatableError, Value, parse_moment, whole, write_moment
+from adapters.channels.declared.declared_mapping import translate_order
+from adapters.channels.declared.declared_trial import try_mapping
+from adapters.channels.declared.declared_values import UntranslatableError, Value, parse_moment, whole, write_moment
 from adapters.channels.protocol import OrderDocument
 from inventory.words import ReversalKind, ReversalReason
 

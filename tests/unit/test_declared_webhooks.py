@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from adapters.channels.declared_webhooks import DeclaredWebhooks
+from adapters.channels.declared.declared_webhooks import DeclaredWebhooks
 from adapters.channels.notices import KnowsWhenSigned, Notice
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from declared_stage import NOW, SECRET, Clock, Respond, described, opened, order
 from pydantic import SecretStr
 
-from adapters.channels.declared_wire import Shared, shared_for
+from adapters.channels.declared.declared_wire import Shared, shared_for
 from adapters.channels.protocol import Change
 from adapters.http import ChannelFault, Resolution
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from adapters.channels.ebay_trading import texts
-from adapters.channels.ebay_walk import Part, UnsettledError, walk
+from adapters.channels.ebay.ebay_trading import texts
+from adapters.channels.ebay.ebay_walk import Part, UnsettledError, walk
 
 
 class Listed:

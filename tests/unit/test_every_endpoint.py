@@ -19,8 +19,8 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from sqlalchemy import create_engine
 
-from adapters.channels.bigcommerce_webhooks import BigCommerceWebhooks
-from adapters.channels.shopify_webhooks import ShopifyWebhooks
+from adapters.channels.bigcommerce.bigcommerce_webhooks import BigCommerceWebhooks
+from adapters.channels.shopify.shopify_webhooks import ShopifyWebhooks
 from onhand.services import heads, intake, reservation_api
 from onhand.services.log_lines import OneLine
 from onhand.services.reservation_desk import Desk
@@ -123,8 +123,9 @@ def names_in(node: ast.AST) -> set[str]:
 
 def test_no_secret_is_compared_but_in_constant_time() -> None:
     found = []
-    judges = [*(ROOT / "adapters/channels").glob("*webhooks.py"), ROOT / "adapters/channels/signatures.py",
-              ROOT / "adapters/channels/ebay_notifications.py", *(ROOT / "onhand/services").glob("*.py")]  # fmt: skip
+    judges = [*(ROOT / "adapters/channels").rglob("*webhooks.py"), ROOT / "adapters/channels/signatures.py",
+              ROOT / "adapters/channels/ebay/ebay_notifications.py",
+              *(ROOT / "onhand/services").glob("*.py")]  # fmt: skip
     for path in judges:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq | ast.In | ast.NotIn):
@@ -134,8 +135,8 @@ def test_no_secret_is_compared_but_in_constant_time() -> None:
     assert found == []
     assert len(judges) > 10
     assert all("compare_digest" in (ROOT / place).read_text() for place in
-               ("adapters/channels/signatures.py", "adapters/channels/bigcommerce_webhooks.py",
-                "adapters/channels/declared_webhooks.py", "onhand/services/tokens.py"))  # fmt: skip
+               ("adapters/channels/signatures.py", "adapters/channels/bigcommerce/bigcommerce_webhooks.py",
+                "adapters/channels/declared/declared_webhooks.py", "onhand/services/tokens.py"))  # fmt: skip
 
 
 def exchange(url: str, *pieces: bytes) -> bytes:

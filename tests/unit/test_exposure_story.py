@@ -5,8 +5,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from inventory.exposure_view import Sample
-from onhand.exposure_story import MOST_ROWS, story, summed_up
+from inventory.publishing.exposure_view import Sample
+from onhand.trading_day.exposure_story import MOST_ROWS, story, summed_up
 
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from inventory.demand_model import Knowledge, revised
-from inventory.foreseen import GRACE, LEAD, TIMES, Foreseen, foresee, moments, next_one
-from inventory.order_history import DAY, WEEK
-from inventory.outage_pattern import parse_pattern
-from inventory.policy import Offer
-from inventory.policy_text import parse_policy
-from inventory.replay_demand import SkuDemand
-from inventory.replay_shelf import Setting, Shelf
-from inventory.unseen import SINGLE, Sizes, Unseen
+from inventory.orders.order_history import DAY, WEEK
+from inventory.policies.demand_model import Knowledge, revised
+from inventory.policies.foreseen import GRACE, LEAD, TIMES, Foreseen, foresee, moments, next_one
+from inventory.policies.policy import Offer
+from inventory.policies.policy_text import parse_policy
+from inventory.publishing.unseen import SINGLE, Sizes, Unseen
+from inventory.replaying.outage_pattern import parse_pattern
+from inventory.replaying.replay_demand import SkuDemand
+from inventory.replaying.replay_shelf import Setting, Shelf
 
 HOUR = DAY // 24
 LAG = 60_000

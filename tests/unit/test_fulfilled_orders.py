@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
-from adapters.channels import amazon_orders, bigcommerce_orders, ebay_orders, shopify_orders, woocommerce_orders
-from adapters.channels.declared_fields import Orders
-from adapters.channels.declared_mapping import translate_order
+from adapters.channels.amazon import amazon_orders
+from adapters.channels.bigcommerce import bigcommerce_orders
+from adapters.channels.declared.declared_fields import Orders
+from adapters.channels.declared.declared_mapping import translate_order
+from adapters.channels.ebay import ebay_orders
+from adapters.channels.shopify import shopify_orders
+from adapters.channels.woocommerce import woocommerce_orders
 
 NOON = "2026-11-20T12:00:00"
 

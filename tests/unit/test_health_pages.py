@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import ValidationError
 
-from inventory.health_samples import Trend
-from tasks.health_page import health_page, rows_table
-from tasks.health_plots import trend_picture
-from tasks.health_section import Section
-from tasks.health_words import State, judged, many, percent, seconds
+from inventory.health.health_samples import Trend
+from tasks.health.health_page import health_page, rows_table
+from tasks.health.health_plots import trend_picture
+from tasks.health.health_section import Section
+from tasks.health.health_words import State, judged, many, percent, seconds
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 NASTY = "\"><script>alert('x')</script>&"

@@ -15,19 +15,19 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from adapters.channels.shopify_config import ShopifyConfig
+from adapters.channels.shopify.shopify_config import ShopifyConfig
 from adapters.count_csv import plain, sheet_csv
 from adapters.export_csv import ExportError, read_export
 from adapters.history_csv import read_history
 from adapters.http import ChannelFault, call, make_client, public
 from adapters.sandbox.order_csv import TraceError
 from adapters.seller_csv import CsvError, read_csv
-from inventory.counting_sheets import SheetLine
+from inventory.counting.counting_sheets import SheetLine
 from inventory.outside_text import in_markdown, one_line
-from onhand.shown import escape
-from tasks.health_page import document, rows_table
-from tasks.reconcile_report import moment
-from tasks.replay_report import html_page, markdown
+from onhand.commands.shown import escape
+from tasks.health.health_page import document, rows_table
+from tasks.reconciling.reconcile_report import moment
+from tasks.replaying.replay_report import html_page, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 EVIL = (

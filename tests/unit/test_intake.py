@@ -18,7 +18,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DataError, OperationalError
 
 from adapters.channels.notices import UNREADABLE, Notice
-from inventory.notice_store import Key, NewNotice, new_notice
+from inventory.orders.notice_store import Key, NewNotice, new_notice
 from inventory.words import IntakeOutcome
 from onhand.services import intake
 from onhand.services.gathering import Gatherer, NotStored

@@ -8,9 +8,11 @@ import parser_readers as readers
 import pytest
 
 from adapters import seller_csv
-from adapters.channels import amazon_orders, declared_mapping, shopify_orders
-from adapters.channels.declared_mapping import translate_order
-from adapters.channels.declared_values import UntranslatableError
+from adapters.channels.amazon import amazon_orders
+from adapters.channels.declared import declared_mapping
+from adapters.channels.declared.declared_mapping import translate_order
+from adapters.channels.declared.declared_values import UntranslatableError
+from adapters.channels.shopify import shopify_orders
 from adapters.http import ChannelFault, Resolution, call, make_client
 from adapters.seller_csv import CsvError, read_csv
 from adapters.suppliers import feed_content

@@ -101,20 +101,20 @@ TRANSLATES = ("*_orders.py", "*_webhooks.py", "*_notifications.py", "declared_ma
               "*_file.py")  # fmt: skip
 """Names of modules that read what others wrote, whatever they call."""
 OTHERWISE = {
-    "adapters.channels.amazon_pull": "one date of an answer; tests/contract bends every answer of every adapter",
-    "adapters.channels.ebay_client": "one date of a header, one of an answer; as above",
+    "adapters.channels.amazon.amazon_pull": "one date of an answer; tests/contract bends every answer of every adapter",
+    "adapters.channels.ebay.ebay_client": "one date of a header, one of an answer; as above",
     "adapters.clocks": "one date of a header; as above",
-    "adapters.channels.declared": "the date of an order that was translated; as above",
+    "adapters.channels.declared.declared": "the date of an order that was translated; as above",
     "adapters.embedded_postgres": "the file of our own server's process",
     "adapters.prefect_server": "Prefect's own answers",
-    "inventory.notice_gaps": "dates that an adapter has translated, from our own table",
-    "inventory.order_reconciliation": "as above",
-    "inventory.reservations": "a fingerprint from our own table",
+    "inventory.orders.notice_gaps": "dates that an adapter has translated, from our own table",
+    "inventory.reconciling.order_reconciliation": "as above",
+    "inventory.holds.reservations": "a fingerprint from our own table",
     "tasks.fan_out": "what a run of our own has stored",
     "tasks.permission": "what this process has just written",
-    "tasks.pull": "dates that an adapter has translated; tests/integration/test_bad_input",
-    "tasks.reconcile_report": "a field of a form; test_reconcile_report_fields",
-    "tasks.roll_call": "our own memory file",
+    "tasks.selling.pull": "dates that an adapter has translated; tests/integration/test_bad_input",
+    "tasks.reconciling.reconcile_report": "a field of a form; test_reconcile_report_fields",
+    "tasks.health.roll_call": "our own memory file",
 }
 """Modules that call one of these and have no line in the registry, and why."""
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from inventory.policy_file import PolicyFileError, content_hash, parse_policy_file
+from inventory.policies.policy_file import PolicyFileError, content_hash, parse_policy_file
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "policy.example.toml"
 SUMMER = datetime(2026, 7, 1, tzinfo=UTC)

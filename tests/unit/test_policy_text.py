@@ -4,10 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from inventory.order_history import DAY
-from inventory.outage_pattern import FIRST_EXPECTED, OutageError, parse_pattern
-from inventory.policy import Offer
-from inventory.policy_text import PolicyError, parse_policies, parse_policy
+from inventory.orders.order_history import DAY
+from inventory.policies.policy import Offer
+from inventory.policies.policy_text import PolicyError, parse_policies, parse_policy
+from inventory.replaying.outage_pattern import FIRST_EXPECTED, OutageError, parse_pattern
 
 HOUR = DAY // 24
 MONDAY = datetime(2011, 11, 7)  # noqa: DTZ001 - local clock time

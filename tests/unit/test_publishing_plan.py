@@ -6,7 +6,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from inventory.publishing import Market, Position, Step, Stock, plan
+from inventory.publishing.publishing import Market, Position, Step, Stock, plan
 
 PLACES = ["north", "south", "west"]
 ELIGIBLE = [frozenset(chosen) for size in (1, 2, 3) for chosen in combinations(PLACES, size)]

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.raci_file import RaciError, read_raci
 from adapters.settings import PROJECT_ROOT
-from inventory.raci import Action, NotAllowed, check_may, needs_approval, same_name, why_not_approver
+from inventory.people.raci import Action, NotAllowed, check_may, needs_approval, same_name, why_not_approver
 from onhand.command_line import run
 
 SHIPPED = (PROJECT_ROOT / "raci.toml").read_text()

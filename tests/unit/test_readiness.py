@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from adapters.export_csv import ExportError, read_export
-from inventory.readiness import Offered, compare_exports
+from inventory.onboarding.readiness import Offered, compare_exports
 from onhand.command_line import run
-from tasks.readiness_check import check
-from tasks.readiness_page import as_plain, audit_page, gap_bars, sections
+from tasks.onboarding.readiness_check import check
+from tasks.onboarding.readiness_page import as_plain, audit_page, gap_bars, sections
 
 SHOPIFY = """Handle,Title,Option1 Name,SKU,Location,Available (not editable),On hand (current)
 lamp,"Lamp, ""large""

@@ -22,7 +22,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from pydantic import BaseModel
 
 from onhand.children import WORK_POOL
-from onhand.stage_channels import CHANNELS
+from onhand.trading_day.stage_channels import CHANNELS
 
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text())

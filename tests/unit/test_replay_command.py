@@ -15,13 +15,13 @@ from adapters.history_csv import read_history
 from adapters.sandbox.long_trace import long_trace
 from adapters.sandbox.trace import TraceError
 from flows import replay_policies as form
-from inventory.demand_model import learn
-from inventory.order_history import DAY
-from inventory.policy_text import parse_policies
-from inventory.replay import Plan, run, top_ups
+from inventory.orders.order_history import DAY
+from inventory.policies.demand_model import learn
+from inventory.policies.policy_text import parse_policies
+from inventory.replaying.replay import Plan, run, top_ups
 from onhand import command_line
-from tasks.replay_orders import Request, replay_orders
-from tasks.replay_picture import frontier
+from tasks.replaying.replay_orders import Request, replay_orders
+from tasks.replaying.replay_picture import frontier
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "online_retail"

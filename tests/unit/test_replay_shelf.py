@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from replay_oracle import World
 
-from inventory.policy import Habit, Offer, Policy, Strict
-from inventory.policy_text import parse_policy
-from inventory.replay_shelf import Darkness, Setting, Shelf, Tally
-from inventory.unseen import Sizes, Unseen
+from inventory.policies.policy import Habit, Offer, Policy, Strict
+from inventory.policies.policy_text import parse_policy
+from inventory.publishing.unseen import Sizes, Unseen
+from inventory.replaying.replay_shelf import Darkness, Setting, Shelf, Tally
 
 END = 120
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from inventory.shelf import NOWHERE, Cause, Line, Shelf, Waiting
+from inventory.ledger.shelf import NOWHERE, Cause, Line, Shelf, Waiting
 from inventory.words import MovementReason, StockState
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from adapters.channels.pause_switches import PAUSE_SWITCHES, UNKNOWN_SWITCH, pause_switch
 from adapters.channels.registry import ChannelConfig
 from benchmarks.fallback_ladder import WhileDark, contenders
-from inventory.ageing import aged_percent, aged_units, allowance
-from inventory.fallback_limits import WHOLE_CHANNEL, Allowed, Limits, within_limits
-from inventory.fallback_settings import Fallback
-from inventory.fallback_store import Switch, Taken
-from inventory.health_store import Seen
-from inventory.ladder import Decision, Stake, Trouble, choose, climb, limited, risk_of
-from inventory.outage_words import HealthState, LadderStep, SourceKind
-from inventory.policy import Offer
-from inventory.policy_file import PolicyFileError, parse_policy_file
-from inventory.positions import Position, Stock
-from inventory.source_health import Evidence, Health, next_health
-from tasks.fall_back import trouble_of
-from tasks.fallback_report import Source
+from inventory.outages.ageing import aged_percent, aged_units, allowance
+from inventory.outages.fallback_limits import WHOLE_CHANNEL, Allowed, Limits, within_limits
+from inventory.outages.fallback_settings import Fallback
+from inventory.outages.fallback_store import Switch, Taken
+from inventory.outages.health_store import Seen
+from inventory.outages.ladder import Decision, Stake, Trouble, choose, climb, limited, risk_of
+from inventory.outages.outage_words import HealthState, LadderStep, SourceKind
+from inventory.outages.source_health import Evidence, Health, next_health
+from inventory.policies.policy import Offer
+from inventory.policies.policy_file import PolicyFileError, parse_policy_file
+from inventory.publishing.positions import Position, Stock
+from tasks.outages.fall_back import trouble_of
+from tasks.outages.fallback_report import Source
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 CALM, STAGE = timedelta(minutes=3), timedelta(minutes=5)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from inventory.policy import Offer
-from inventory.policy_file import Terms
-from inventory.policy_text import parse_policy
-from inventory.positions import Demand, Position, Room, Step, Stock
-from inventory.promotions import Limits, within_guards
-from inventory.publishing import Market, plan
-from inventory.unseen import Sizes, Unseen
+from inventory.policies.policy import Offer
+from inventory.policies.policy_file import Terms
+from inventory.policies.policy_text import parse_policy
+from inventory.publishing.positions import Demand, Position, Room, Step, Stock
+from inventory.publishing.promotions import Limits, within_guards
+from inventory.publishing.publishing import Market, plan
+from inventory.publishing.unseen import Sizes, Unseen
 
 SIZES = Sizes.of([0, 0.7, 0.2, 0.0, 0.1])
 

@@ -11,7 +11,7 @@ from adapters.database import create_engine
 from adapters.sandbox import order_csv
 from adapters.suppliers import feed_content, feed_xml
 from flows.forms import csv_field
-from inventory import policy_file
+from inventory.policies import policy_file
 from onhand import processes
 from onhand.services import heads, intake, reservation_api, reservation_messages, serve
 from tasks import report

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from inventory import calibration
-from inventory.policy import Offer
-from inventory.policy_text import parse_policy
-from inventory.unseen import LONGEST, SINGLE, Sizes, Unseen, quantile
+from inventory.policies import calibration
+from inventory.policies.policy import Offer
+from inventory.policies.policy_text import parse_policy
+from inventory.publishing.unseen import LONGEST, SINGLE, Sizes, Unseen, quantile
 
 HEAVY = Sizes.of(1 / np.arange(1, 600) ** 1.8 * (np.arange(1, 600) > 1))
 

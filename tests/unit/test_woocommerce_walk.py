@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.channels.woocommerce_walk import Part, UnsettledError, walk
+from adapters.channels.woocommerce.woocommerce_walk import Part, UnsettledError, walk
 
 
 class Moving:

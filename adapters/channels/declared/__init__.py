@@ -1,0 +1,1 @@
+"""Any HTTP API that is described in `channels.toml` instead of programmed."""

@@ -1,0 +1,1 @@
+"""eBay's Sell APIs."""

@@ -1,0 +1,1 @@
+"""An imitated wholesale portal, which the described channel talks to."""

@@ -1,0 +1,1 @@
+"""Who is told of which incident, when, and in which words."""

@@ -1,0 +1,1 @@
+"""Cycle counts: which bins, what was found, what it means."""

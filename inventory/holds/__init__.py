@@ -1,0 +1,1 @@
+"""Units kept for somebody who asked before selling."""

@@ -1,0 +1,1 @@
+"""What channels have sold: received, stored, applied, reversed."""

@@ -1,0 +1,1 @@
+"""How each source is, and what is done when one is in trouble."""

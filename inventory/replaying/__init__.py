@@ -1,0 +1,1 @@
+"""A seller's own order history under each policy."""

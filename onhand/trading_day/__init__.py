@@ -1,0 +1,1 @@
+"""`onhand demo`: a day of trade on imitated shops, and its verdict."""

@@ -1,0 +1,1 @@
+"""Stock that moves without a sale."""

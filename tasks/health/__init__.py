@@ -1,0 +1,1 @@
+"""The health report, the watchdog's look, and telling people."""

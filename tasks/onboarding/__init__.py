@@ -1,0 +1,1 @@
+"""From a seller's tables to channels that may go live."""

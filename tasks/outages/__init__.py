@@ -1,0 +1,1 @@
+"""Channels in trouble: found, paused, put back."""

@@ -1,0 +1,1 @@
+"""Numbers out: read, planned, gated, sent, confirmed."""

@@ -1,0 +1,1 @@
+"""The ledger held against all that it can be held against."""

@@ -1,0 +1,1 @@
+"""Orders in: pulled, told of, applied."""
