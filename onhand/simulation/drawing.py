@@ -169,6 +169,11 @@ def _troubles(chance: random.Random, start: float, length: float, channels: Sequ
         lasts = chance.choice((40.0, 90.0, 200.0))
         found.append(Trouble(max(0.0, at), at + lasts, kind, plan.code, likely, chance.uniform(most / 2, most)))
     plan = chance.choice(channels)
+    if chance.random() < 0.2:
+        # All the time, and as late as is allowed: what settles too early is wrong only while an order is hidden.
+        late = chance.uniform(20, _CHANCES[TroubleKind.ORDER_LATE][1])
+        found.append(Trouble(start, start + length + late, TroubleKind.ORDER_LATE, plan.code, 0.9, late))
+    plan = chance.choice(channels)
     if chance.random() < 0.15:
         found.append(ClockJumps(start, plan.code, chance.uniform(-LIE, LIE)))
     if chance.random() < 0.2 and TRAITS[plan.vendor].short_token:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from onhand.simulation.playing import play
 from onhand.simulation.scenario import Scenario, size
 from onhand.simulation.shrinking import shrink
 from tasks.publishing import read
+from tasks.selling import pull
 
 FEW = 8
 HALF_A_DAY = 0.5
@@ -64,6 +65,16 @@ def loses_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "store", store)
 
 
+def settles_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen counts from the next pull on, although an order may be hidden for longer."""
+    real = exposure.settle
+
+    def settle(connection: Connection, channel: str, *, pull_started: datetime) -> set[str]:
+        return real(connection, channel, pull_started=pull_started + timedelta(hours=1))
+
+    monkeypatch.setattr(pull, "settle", settle)
+
+
 def first_failing(start: int, ground: Ground) -> tuple[Scenario, str]:
     for seed in range(start, start + FEW):
         scenario = draw(seed, HALF_A_DAY)
@@ -73,7 +84,8 @@ def first_failing(start: int, ground: Ground) -> tuple[Scenario, str]:
 
 
 @pytest.mark.parametrize(
-    ("mutation", "start"), [(sends_before_it_counts, 11), (shrinks_without_evidence, 1), (loses_an_event, 1)]
+    ("mutation", "start"),
+    [(sends_before_it_counts, 11), (shrinks_without_evidence, 1), (loses_an_event, 1), (settles_too_early, 72)],
 )
 def test_a_broken_rule_is_found(
     mutation: Callable[[pytest.MonkeyPatch], None],
