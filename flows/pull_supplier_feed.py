@@ -9,9 +9,10 @@ from adapters.settings import settings
 from adapters.suppliers.supplier_config import read_suppliers
 from flows.forms import Actor, shown
 from tasks.goods.supplier_feeds import FeedReport, pull_feed
+from tasks.named_secrets import named_secret
 from tasks.policies import RETRIES
 from tasks.report import table
-from tasks.runtime import named_secret, runtime
+from tasks.runtime import runtime
 from tasks.shift import run_name
 
 AnySupplier = Annotated[

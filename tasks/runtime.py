@@ -8,7 +8,6 @@ from functools import cache, lru_cache
 from uuid import uuid4
 
 import pandas as pd
-from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from adapters.allowances import Allowances
@@ -16,7 +15,7 @@ from adapters.channels.notices import NoticeQueue
 from adapters.channels.protocol import Channel
 from adapters.channels.registry import ChannelConfig, open_channel, read_channels
 from adapters.database import create_engine, database_url
-from adapters.settings import run_of_this_process, secret, settings
+from adapters.settings import run_of_this_process, settings
 from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
@@ -24,6 +23,7 @@ from inventory.publishing.guidance import Remembered
 from inventory.publishing.left_claims import owner_of
 from inventory.publishing.revisions import count_revisions
 from tasks.channel_pool import ChannelPool
+from tasks.named_secrets import named_secret
 
 
 @dataclass
@@ -81,17 +81,6 @@ class Runtime:
             self.pool.drop(adapter)
             raise
         self.pool.give_back(code, adapter)
-
-
-def named_secret(name: str) -> SecretStr:
-    """A secret as `channels.toml` names it: an environment variable, or `block:<type>/<document>.<field>` of a block
-    that Prefect's server keeps (`tasks.credentials`). Raises SettingsError."""
-    if not name.startswith("block:"):
-        return secret(name)
-    # Imported here: a process without blocks, as a service, need not import Prefect for seconds.
-    from tasks.credentials import block_secret
-
-    return block_secret(name)
 
 
 @lru_cache(maxsize=1)

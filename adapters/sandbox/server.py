@@ -23,7 +23,8 @@ from adapters.sandbox.shop import Shop
 
 HOST = "127.0.0.1"
 VENDORS = {
-    name: f"adapters.sandbox.{name}" for name in ("amazon", "bigcommerce", "ebay", "portal", "shopify", "woocommerce")
+    name: f"adapters.sandbox.{name}.{name}"
+    for name in ("amazon", "bigcommerce", "ebay", "portal", "shopify", "woocommerce")
 }
 """Each module has `create_app(shop, …) -> Starlette` and `create_app_from_token(shop, token)`."""
 STOP_S = 10.0

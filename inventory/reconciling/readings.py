@@ -1,7 +1,8 @@
 """The numbers that one channel shows, held against what it should show by all the ledger knows.
 
 What a listing should show is its exposure: once nothing is in doubt and every order has been read, exposure and live
-number are the same. A channel that asks first is promised nothing, so there it is the last number that it confirmed.
+number are the same. A channel that asks first is promised nothing, so there it is the last number that it confirmed, or
+what was seen there last where none was ever sent.
 
 Each page of numbers is compared at once, by one statement, with the ledger as it is then. Only what differs, what has
 an open discrepancy and what is worth noting as observed is kept, in a temporary table: a million listings that agree
@@ -37,7 +38,8 @@ _NOTE = text(
                       AS seen (id, quantity, tracked)
     ), held AS (
         SELECT seen.id, seen.quantity, seen.tracked,
-               CASE WHEN :asks_first THEN listing.confirmed ELSE listing.exposure END AS expected,
+               CASE WHEN :asks_first THEN coalesce(listing.confirmed, listing.observed)
+                    ELSE listing.exposure END AS expected,
                listing.observed IS DISTINCT FROM seen.quantity OR listing.tracked <> seen.tracked
                OR listing.unconfirmed_until IS NOT NULL OR listing.observed_at IS NULL
                OR (listing.observed_at < :looked_before AND (listing.id + :day) % 7 = 0)
@@ -77,7 +79,9 @@ _RECHECK = text(
 _RECHECK_POOL = text(
     """
     WITH wanted AS MATERIALIZED (
-        SELECT reading.listing_id, listing.published_at - make_interval(secs => channel.settle_seconds) AS since
+        SELECT reading.listing_id,
+               coalesce(listing.published_at, listing.observed_at)
+               - make_interval(secs => channel.settle_seconds) AS since
         FROM reading JOIN listing ON listing.id = reading.listing_id JOIN channel ON channel.code = listing.channel
         WHERE reading.differs
     ), sold AS (
@@ -109,7 +113,9 @@ _TO_OBSERVE = text(
     """
     SELECT reading.listing_id, reading.quantity, reading.tracked, reading.read_started, reading.read_ended
     FROM reading JOIN listing ON listing.id = reading.listing_id
-    WHERE reading.listing_id > :after AND (NOT :raises_only OR reading.quantity > reading.expected)
+    -- Of both: a join by merging would read the listings from the first one on for every page.
+    WHERE reading.listing_id > :after AND listing.id > :after
+      AND (NOT :raises_only OR reading.quantity > reading.expected)
       -- What moved meanwhile has been looked at by who moved it.
       AND (:asks_first OR reading.differs OR listing.exposure IS NOT DISTINCT FROM reading.expected)
     ORDER BY reading.listing_id LIMIT :limit

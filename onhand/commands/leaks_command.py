@@ -15,7 +15,7 @@ from adapters.suppliers.supplier_config import read_suppliers
 from onhand.commands.leaks import SHORTEST, Wanted, in_files, in_ledger, in_sqlite
 from onhand.commands.ledger_access import reach_ledger
 from onhand.commands.shown import escape
-from tasks.runtime import named_secret
+from tasks.named_secrets import named_secret
 
 
 def run_leaks(also: Sequence[str]) -> int:

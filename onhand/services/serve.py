@@ -63,7 +63,7 @@ def run_reservations(host: str, port: int) -> int:
     from adapters.pulse import pulse
     from adapters.settings import settings
     from onhand.services.reservation_setup import open_app, tokens_from
-    from tasks.runtime import named_secret
+    from tasks.named_secrets import named_secret
 
     configured = settings()
     log_to_stderr(configured.log_level)
@@ -102,7 +102,7 @@ def run_intake(host: str, port: int) -> int:
     from adapters.pulse import pulse
     from adapters.settings import settings
     from onhand.services.intake import create_app, limits_from
-    from tasks.runtime import named_secret
+    from tasks.named_secrets import named_secret
 
     configured = settings()
     log_to_stderr(configured.log_level)

@@ -18,7 +18,8 @@ from inventory.alerting.alert_facts import read_facts
 from inventory.alerting.alert_policy import Occasion
 from inventory.alerting.alert_text import AlertText, Fact, Links, compose
 from inventory.alerting.alerts import Message
-from tasks.runtime import Runtime, named_secret
+from tasks.named_secrets import named_secret
+from tasks.runtime import Runtime
 
 MOST_AT_ONCE = 30
 """Messages that one target gets in one pass."""

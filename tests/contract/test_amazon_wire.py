@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from adapters.channels.amazon import amazon_budget as budget
 from adapters.channels.amazon.amazon import Amazon
-from adapters.channels.amazon.amazon_budget import NEVER_QUITE, PLANS, Budget, Plan
+from adapters.channels.amazon.amazon_budget import PLANS, Budget, Plan, paced
 from adapters.channels.amazon.amazon_config import AmazonConfig
 from adapters.channels.amazon.amazon_shared import shared_for
 from adapters.channels.amazon.amazon_tokens import Credentials
@@ -154,7 +154,7 @@ def test_adapters_never_exceed_the_vendors_rates(place: Place) -> None:
         for number in range(20):
             stage.channel.set_quantities([Change(f"S-{number}", 6, 5)], "key")
         assert not [one for one in place.exchanges if one.status == 429]
-        assert stage.clock.seconds == pytest.approx((60 + 20 - 10) / (5 * NEVER_QUITE), rel=0.02)
+        assert stage.clock.seconds == pytest.approx((60 + 20 - 10) / paced(5), rel=0.02)
 
 
 def test_the_rate_that_amazon_tells_counts(stage: AmazonStage) -> None:
@@ -165,10 +165,10 @@ def test_the_rate_that_amazon_tells_counts(stage: AmazonStage) -> None:
         told.take("amazon", budget.GET_ORDER, 0)
     with pytest.raises(ChannelFault) as caught:
         told.take("amazon", budget.GET_ORDER, 2)
-    assert caught.value.retry_after == pytest.approx(2 / NEVER_QUITE, rel=0.01)
+    assert caught.value.retry_after == pytest.approx(1 / paced(0.5), rel=0.01)
     told.told(budget.GET_ORDER, "10")
     told.take("amazon", budget.GET_ORDER, 2)
-    assert stage.clock.slept == [pytest.approx(0.1 / NEVER_QUITE)]
+    assert stage.clock.slept == [pytest.approx(1 / paced(10))]
     told.refused(budget.GET_ORDER)
     assert told.left(budget.GET_ORDER) == 0
 

@@ -15,7 +15,7 @@ SECRET = "shpat_very_secret"
 READER = """
 import sys
 from tasks.credentials import register_blocks
-from tasks.runtime import named_secret
+from tasks.named_secrets import named_secret
 if sys.argv[1] == "register":
     print(register_blocks() == register_blocks())
 else:

@@ -192,6 +192,28 @@ def test_a_channel_that_asks_first_shows_its_own_sales(market: Bench) -> None:
     }  # fmt: skip
 
 
+def test_where_no_number_was_ever_sent_what_was_seen_there_counts(market: Bench) -> None:
+    """It asks first and showed already what it should, so there was nothing to send; then somebody else wrote."""
+    web = market.channels["web"]
+    with market.engine.begin() as connection:
+        connection.execute(text("UPDATE channel SET asks_first = true WHERE code = 'web'"))
+    market.move("S00", 1, receipt="one more")
+    settle(market)
+    never_sent = "UPDATE listing SET published = NULL, published_at = NULL, confirmed = NULL, confirmed_at = NULL "
+    with market.engine.begin() as connection:
+        connection.execute(text(never_sent + "WHERE channel = 'web'"))
+    shown = web.shown["web-S00"]
+    market.clock.forward(60)
+    web.shown["web-S00"] -= 3
+    web.pages = [page(order("1", market.clock(), line("1", "web-S00", 3)))]
+    market.clock.forward(60)
+    assert look(market, "web").differing == 0, "it took its own number down"
+    web.shown["web-S01"] += 1
+    assert {one.ref: one.kind.value for one in look(market, "web").worst} == {"web-S01": "foreign_write"}
+    settle(market)
+    assert (web.shown["web-S00"], web.shown["web-S01"]) == (shown - 3, 20)
+
+
 def test_the_measured_comparison_is_the_real_one(engine: Engine) -> None:
     fill(engine, 700)
     results = looks(engine, 700, gate.recheck)

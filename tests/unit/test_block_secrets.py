@@ -8,7 +8,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
 from adapters.settings import SettingsError
-from tasks import credentials, runtime
+from tasks import credentials, named_secrets
 from tasks.credentials import BLOCKS, KEPT_SECONDS, STALE_SECONDS, BlockSecrets, _Unreachable
 
 NAME = "block:onhand-shopify/main.access_token"
@@ -98,8 +98,8 @@ def test_what_prefects_server_says(monkeypatch: pytest.MonkeyPatch, error: Excep
 def test_a_name_leads_to_the_environment_or_to_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "from the environment")
     monkeypatch.setattr(credentials, "block_secret", lambda name: SecretStr(f"from {name}"))
-    assert runtime.named_secret("SHOP_TOKEN").get_secret_value() == "from the environment"
-    assert runtime.named_secret(NAME).get_secret_value() == f"from {NAME}"
+    assert named_secrets.named_secret("SHOP_TOKEN").get_secret_value() == "from the environment"
+    assert named_secrets.named_secret(NAME).get_secret_value() == f"from {NAME}"
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.__name__)
