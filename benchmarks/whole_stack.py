@@ -2,9 +2,9 @@
 
 The stack is that of `onhand up` (`onhand.trading_day.stage`, `onhand.up.start_shifts`): five imitated shops that tell
 by webhook or queue, the shifts of the publisher and of the pulls, gates on. Processor time is that of all its
-processes, the ended ones included; memory is PSS, in which a page that n processes share counts 1/n in each. The sync
-gap is counted from the instant in the shop's own book to the moment when the last other channel has confirmed
-(`onhand.trading_day.promises`).
+processes, the ended ones included; memory is PSS, in which a page that n processes share counts 1/n in each. The shops
+are the world outside: they are measured apart. The sync gap is counted from the instant in the shop's own book to the
+moment when the last other channel has confirmed (`onhand.trading_day.promises`).
 """
 
 import os
@@ -45,7 +45,9 @@ from onhand.up import start_shifts
 STARTS = 2
 IDLE_S = 60.0
 CALM_S = 20.0
-EMPTY_RUNS = 5
+EMPTY_RUNS = 10
+UNASKED_S = 6.0
+"""Long enough for a run with nothing to do."""
 DAYS = 3
 DAY_S = 60.0
 SEED = 7
@@ -59,9 +61,21 @@ class Use:
     at: float
     cpu: float
     """Seconds of all processes so far, of those that have ended too."""
+    server_cpu: float
+    """Of these, those of Prefect's server."""
     pss_mb: float
     rss_mb: float
     processes: int
+    shops_mb: float
+    """PSS of the imitated shops, which is in nothing else here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """CPU-seconds a second: of all, and of Prefect's server among them."""
+
+    cpu: float
+    server_cpu: float
 
 
 def measure(quick: bool, say: Say) -> Result:
@@ -117,42 +131,52 @@ def _in_service(result: Result, stack: Stack, imports: list[tuple[float, float]]
         engine.dispose()
 
 
-def _idle(result: Result, stack: Stack) -> float:
-    """CPU-seconds a second."""
+def _idle(result: Result, stack: Stack) -> Idle:
     parts, before = [], use(stack)
     for _ in range(3):
         time.sleep(IDLE_S / 3)
         after = use(stack)
-        parts.append((after.cpu - before.cpu) / (after.at - before.at))
+        took = after.at - before.at
+        parts.append(Idle((after.cpu - before.cpu) / took, (after.server_cpu - before.server_cpu) / took))
         before = after
-    result.add("idle stack with five shops: of one core", "%", [part * 100 for part in parts],
+    result.add("idle stack of five channels: of one core", "%", [part.cpu * 100 for part in parts],
                targets=[Target(10, most=True)])  # fmt: skip
     result.add("idle stack: memory (PSS)", "MB", [before.pss_mb], targets=[Target(1200, most=True)])
     result.notes.append(
         f"Idle means: nobody buys; the publisher and the pulls of five channels go on. {before.processes} processes; "
-        f"their resident sizes add up to {before.rss_mb:,.0f} MB, shared pages counted in each."
+        f"their resident sizes add up to {before.rss_mb:,.0f} MB, shared pages counted in each. The five imitated "
+        f"shops beside them take {before.shops_mb:,.0f} MB (PSS)."
     )
-    return median(parts)
+    return Idle(median(part.cpu for part in parts), median(part.server_cpu for part in parts))
 
 
-def _empty_runs(result: Result, stack: Stack, api: PrefectApi, idle: float, imports: list[tuple[float, float]]) -> None:
-    spent, lasted = [], []
+def _empty_runs(result: Result, stack: Stack, api: PrefectApi, idle: Idle, imports: list[tuple[float, float]]) -> None:
+    spent, of_server, lasted = [], [], []
     for number in range(EMPTY_RUNS + 1):
         before = use(stack)
         run = api.start("expire_reservations", "holds", minutes=0)
+        # Whoever asks for its state keeps the server busy: of every other run that is done once, when it is long over.
+        asked = number % 2 == 0
+        time.sleep(0.0 if asked else UNASKED_S)
         state, message = api.wait(run, PATIENCE_S)
+        ended = time.monotonic()
         if state != "COMPLETED":
             raise Violation(f"an empty run ended as {state}: {message}")
         time.sleep(1.0)  # what its process does after the last state
         after = use(stack)
-        if number:  # the first one warms up
-            spent.append(after.cpu - before.cpu - idle * (after.at - before.at))
-            lasted.append(after.at - before.at - 1.0)
+        if asked and number:  # the first one warms up
+            lasted.append(ended - before.at)
+        elif not asked:
+            took = after.at - before.at
+            server = after.server_cpu - before.server_cpu - idle.server_cpu * took
+            of_server.append(server)
+            spent.append(after.cpu - before.cpu - idle.cpu * took - server)
     cpu = [two for _, two in imports]
     result.add(
-        "a scheduled run with nothing to do", "CPU s", spent, targets=[Target(0.5, most=True)],
+        "a scheduled run with nothing to do: the run and its worker", "CPU s", spent, targets=[Target(0.5, most=True)],
         beside="one Python that imports Prefect (the stock worker starts two)", floor=cpu,
     )  # fmt: skip
+    result.add("a scheduled run with nothing to do: Prefect's server beside it", "CPU s", of_server)
     result.add("a run with nothing to do, from the wish to its end (looked at every 0.5 s)", "s", lasted)
 
 
@@ -204,17 +228,24 @@ def _until(engine: Engine, query: str, what: str) -> None:
 
 def use(stack: Stack) -> Use:
     """What all processes of the stack use."""
-    cpu = pss = rss = 0.0
-    found = _processes(stack)
-    for process in found:
+    cpu = server = pss = rss = shops = 0.0
+    count = 0
+    for process in _processes(stack):
         try:
+            command = process.cmdline()
             times, memory = process.cpu_times(), process.memory_full_info()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-        cpu += times.user + times.system + times.children_user + times.children_system
+        if "adapters.sandbox.server" in command:
+            shops += memory.pss
+            continue
+        spent = times.user + times.system + times.children_user + times.children_system
+        cpu += spent
+        server += spent if "server" in command and "prefect" in command else 0.0
         pss += memory.pss
         rss += memory.rss
-    return Use(time.monotonic(), cpu, pss / 2**20, rss / 2**20, len(found))
+        count += 1
+    return Use(time.monotonic(), cpu, server, pss / 2**20, rss / 2**20, count, shops / 2**20)
 
 
 def _processes(stack: Stack) -> list[psutil.Process]:
