@@ -29,7 +29,6 @@ WORKER = "onhand"
 _CLIENT = functools.partial(httpx.Client, trust_env=False, timeout=5.0)
 _DEPLOY_TIMEOUT = 180.0
 _DEPLOY_TRIES = 3
-_OWN_CERTIFICATES = {"PREFECT_API_SSL_CERT_FILE", "SSL_CERT_FILE"}
 _DAYS = 86_400
 _RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
@@ -84,8 +83,8 @@ def choose_port(wanted: int | None, preferred: int | None = None) -> int:
 def environment(data_dir: Path, database_url: str, api_url: str, log_level: str) -> dict[str, str]:
     """What every child inherits, over the caller's own environment."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_SERVER_DATABASE_")}
-    if api_url.startswith("http://") and not os.environ.keys() & _OWN_CERTIFICATES:
-        inherited["PREFECT_API_SSL_CERT_FILE"] = str(certificate_of_nobody(data_dir / "prefect"))
+    if api_url.startswith("http://"):
+        inherited.setdefault("PREFECT_API_SSL_CERT_FILE", str(certificate_of_nobody(data_dir / "prefect")))
     no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), HOST, "localhost"]))
     return {
         **inherited,

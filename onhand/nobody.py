@@ -4,6 +4,7 @@ Each of them reads a file of certificate authorities when it is made, whether it
 system take 36 ms of processor time, this one takes none, and a flow run makes several clients.
 """
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def certificate_of_nobody(folder: Path) -> Path:
             key, hashes.SHA256()
         )
         folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".new")
+        # Children are started side by side.
+        draft = path.with_suffix(f".{threading.get_ident()}")
         draft.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         draft.replace(path)
     return path
