@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +15,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.types.array import ListBinaryDumper
-from sqlalchemy import URL, Connection, Engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Dialect, Engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from adapters.embedded_postgres import EmbeddedPostgres
 from adapters.settings import PROJECT_ROOT, Settings
@@ -31,6 +34,10 @@ SESSION_LIMITS = {
     "idle_in_transaction_session_timeout": "30min",
 }
 """Far above everything that goes well: what hangs ends one day, and lets go of what others wait for."""
+
+_UNUSED_SINCE = "onhand unused since"
+_SURELY_THERE_S = 0.1
+"""Seconds for which a connection that was just used is taken to be there still."""
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 1.0
@@ -51,13 +58,12 @@ def create_engine(url: str | URL, *, application_name: str = "onhand", pool_size
     """An engine for PostgreSQL with psycopg 3. `options` go to SQLAlchemy and win.
 
     `pool_size` connections are kept, as many again are opened under load; a connection that the
-    server closed meanwhile is replaced before use. `application_name` is shown by pg_stat_activity.
+    server closed while nobody used it is replaced before use. `application_name` is shown by pg_stat_activity.
     """
     parsed = make_url(url)
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     defaults: dict[str, Any] = {
-        "pool_pre_ping": True,
         "pool_size": pool_size,
         "max_overflow": pool_size,
         "pool_timeout": 30,
@@ -70,8 +76,26 @@ def create_engine(url: str | URL, *, application_name: str = "onhand", pool_size
         for name in ("pool_size", "max_overflow", "pool_timeout"):
             del defaults[name]
     engine = sqlalchemy.create_engine(parsed, **{**defaults, **options})
+    event.listen(engine, "checkin", _lay_down)
+    event.listen(engine, "checkout", partial(_ask_whether_it_is_there, engine.dialect))
     event.listen(engine, "connect", _send_lists_as_binary)
     return engine
+
+
+def _lay_down(connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_UNUSED_SINCE] = time.monotonic()
+
+
+def _ask_whether_it_is_there(
+    dialect: Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: object
+) -> None:
+    """As SQLAlchemy's `pool_pre_ping`, but not where it was used a moment ago: asking takes as long as a statement."""
+    since = record.info.get(_UNUSED_SINCE)
+    if since is not None and time.monotonic() - since > _SURELY_THERE_S:
+        try:
+            dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
 
 
 def _session(url: URL) -> str:

@@ -9,7 +9,6 @@ memory, so what is measured is the comparison and the database, not a vendor's n
 import argparse
 import json
 import math
-import resource
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from adapters.channels.protocol import Reading
 from benchmarks.drift_week import Shop
 from benchmarks.figures import Result, Say, Target
 from benchmarks.ledger import laboratory, now, open_ledger
+from benchmarks.memory import peak_mb
 from expectations import gate
 from expectations.parameters import Parameters
 from expectations.verdict import Verdict
@@ -203,7 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     rows, runs = chosen.rows, []
     gate.load()
-    base = _peak_mb()
+    base = peak_mb()
     with laboratory() as lab:
         for _ in range(chosen.json or 1):
             engine = open_ledger(lab.fresh())
@@ -212,14 +212,10 @@ def main(arguments: list[str] | None = None) -> int:
             engine.dispose()
     if chosen.json:
         seconds = [{one.what: one.seconds for one in run} for run in runs]
-        print(json.dumps({"runs": seconds, "base_mb": base, "peak_mb": _peak_mb()}))
+        print(json.dumps({"runs": seconds, "base_mb": base, "peak_mb": peak_mb()}))
         return 0
     _show(Console(), rows, runs[0])
     return 0
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _show(console: Console, rows: int, results: Sequence[Measured]) -> None:
@@ -230,7 +226,7 @@ def _show(console: Console, rows: int, results: Sequence[Measured]) -> None:
         table.add_row(one.what, f"{one.seconds:.2f}", f"{rows / one.seconds:,.0f}",
                       f"{one.seconds / results[0].seconds:.2f}", f"{one.cpu:.2f}", f"{one.differing:,}")  # fmt: skip
     console.print(table)
-    console.print(f"Peak memory of this process {_peak_mb():.0f} MB, with Great Expectations loaded.")
+    console.print(f"Peak memory of this process {peak_mb():.0f} MB, with Great Expectations loaded.")
 
 
 if __name__ == "__main__":

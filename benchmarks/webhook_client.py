@@ -75,8 +75,7 @@ class Answers:
     def rate(self) -> float:
         return sum(self.statuses.values()) / self.elapsed
 
-    def quantile(self, share: float) -> float:
-        """Milliseconds."""
+    def quantile_ms(self, share: float) -> float:
         return sorted(self.seconds)[int(share * (len(self.seconds) - 1))] * 1000
 
 

@@ -78,7 +78,7 @@ def measure(quick: bool, say: Say) -> Result:
             inserts.append(_floor("inserts", lab.fresh(), deliveries, CONNECTIONS).rate)
             done = intake_burst(lab.fresh(), deliveries, CONNECTIONS)
             intake.append(done.answers.rate)
-            slowest.append(done.answers.quantile(0.99) * 1000)
+            slowest.append(done.answers.quantile_ms(0.99))
             applied.append(done.applied_orders / done.apply_seconds)
     what = f"a burst of {count:,} webhooks over {CONNECTIONS} connections"
     result.add(f"{what}: verified and stored", "1/s", intake, beside="one insert each, unverified", floor=inserts)
@@ -189,8 +189,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _row(table: Table, what: str, number: int, answers: Answers) -> None:
     slowest = max(answers.seconds) * 1000
-    table.add_row(what, str(number + 1), f"{answers.rate:,.0f}", f"{answers.quantile(0.5):.1f}",
-                  f"{answers.quantile(0.99):.1f}", f"{slowest:.1f}")  # fmt: skip
+    table.add_row(what, str(number + 1), f"{answers.rate:,.0f}", f"{answers.quantile_ms(0.5):.1f}",
+                  f"{answers.quantile_ms(0.99):.1f}", f"{slowest:.1f}")  # fmt: skip
 
 
 if __name__ == "__main__":

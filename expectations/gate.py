@@ -12,6 +12,7 @@ How Great Expectations is used, each for a reason that was measured:
   schema and an unusable parameter all end in `error`.
 """
 
+import gc
 import itertools
 import logging
 import threading
@@ -55,6 +56,9 @@ def load() -> Any:
                 logging.captureWarnings(False)
             logging.getLogger("great_expectations").setLevel(logging.WARNING)
             _loaded.append(great_expectations)
+            # It stays for as long as the process: no collection need look through its hundreds of thousands of objects.
+            gc.collect()
+            gc.freeze()
         return _loaded[0]
 
 

@@ -50,18 +50,6 @@ def existing_items(connection: Connection, skus: Collection[str]) -> set[str]:
     }
 
 
-def withheld_units(connection: Connection, skus: Collection[str]) -> dict[str, int]:
-    """Accuracy margin and safety stock of those of the SKUs that have any: available, but not sellable."""
-    rows = connection.execute(
-        text(
-            "SELECT sku, accuracy_margin + safety_stock AS units FROM item "
-            "WHERE sku = ANY(:skus) AND accuracy_margin + safety_stock > 0"
-        ),
-        {"skus": sorted(skus)},
-    )
-    return {row.sku: row.units for row in rows}
-
-
 def bundles(connection: Connection, skus: Collection[str]) -> dict[str, dict[str, int]]:
     """Components of those of the SKUs that are bundles, exploded to the bottom."""
     rows = connection.execute(

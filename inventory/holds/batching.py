@@ -3,8 +3,9 @@
 A transaction costs the same whether it carries one hold or a hundred, and holds on one SKU would wait for
 each other's commit. So callers queue, and the writer takes whatever waits, first come first served: one alone
 and at once when it is quiet. Under load the callers who have just been answered come again within a moment,
-and the writer lets them in before it goes (`_LULL`): otherwise every batch would hold half of the callers
-while the other half waits.
+and the writer lets them in before it goes (`inventory.holds.waiting_room`): otherwise every batch would hold a few of
+the callers while the others wait. A second writer, whose set would be decided while the first one's is made durable,
+gave nothing on two cores, whatever a flush took: each set was half as large.
 
 Nothing here decides about stock. Two of these in two processes are correct, because the database decides.
 """
@@ -14,8 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from enum import Enum
-from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -25,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from inventory.holds.hold_terms import HoldChange, HoldChanged, change_holds, check_change
 from inventory.holds.reservations import HoldRequest, HoldResult, check, reserve
+from inventory.holds.waiting_room import WaitingRoom
 
 
 class Request(Protocol):
@@ -42,9 +42,6 @@ Transaction = Callable[[Work[Answered]], list[Answered]]
 LARGEST = 256
 """Requests in one transaction. More would make the first of them wait for longer than they save."""
 
-_LULL = 0.0005
-"""Seconds without a newcomer after which a batch goes, although as many as last time have not come yet."""
-
 _OUTAGES = ("08", "53", "57P")
 """How SQLSTATEs begin that say nothing about the request: connection, resources, server going down."""
 
@@ -55,13 +52,6 @@ class NotDecided(RuntimeError):
 
 class InDoubt(RuntimeError):
     """No answer came; the hold may exist or not. Asking again with the same key tells, and does nothing twice."""
-
-
-_Waiting = tuple[Asked, Future[Answered]]
-
-
-class _Nobody(Enum):
-    CAME = 0
 
 
 class AnyBatcher(ABC, Generic[Asked, Answered]):
@@ -76,10 +66,8 @@ class AnyBatcher(ABC, Generic[Asked, Answered]):
     ) -> None:
         if largest < 1:
             raise ValueError("a batch has room for one request at least")
-        self._transaction, self._now, self._largest = transaction, now, largest
-        self._queue: SimpleQueue[_Waiting[Asked, Answered] | None] = SimpleQueue()
-        self._door = threading.Lock()
-        self._closed = False
+        self._transaction, self._now = transaction, now
+        self._room: WaitingRoom[Asked] = WaitingRoom(largest)
         self._writer = threading.Thread(target=self._write, name=type(self).__name__, daemon=True)
         self._writer.start()
 
@@ -110,18 +98,13 @@ class AnyBatcher(ABC, Generic[Asked, Answered]):
         """The same without waiting. Cancelling the future takes the request back if it was not begun."""
         self.check(request)
         answer: Future[Answered] = Future()
-        with self._door:
-            if self._closed:
-                raise NotDecided(f"{request.holder} came after closing; nothing was done")
-            self._queue.put((request, answer))
+        if not self._room.enter(request, answer):
+            raise NotDecided(f"{request.holder} came after closing; nothing was done")
         return answer
 
     def close(self, timeout: float | None = None) -> bool:
         """Take no more requests, answer those that wait, and stop. False when that took longer than `timeout`."""
-        with self._door:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
+        self._room.close()
         self._writer.join(timeout)
         return not self._writer.is_alive()
 
@@ -136,60 +119,33 @@ class AnyBatcher(ABC, Generic[Asked, Answered]):
     # The writer's thread
 
     def _write(self) -> None:
-        in_sight, last = 0, False
-        while not last:
-            batch, last = self._gather(in_sight)
-            self._answer(batch)
-            in_sight = len(batch) + self._queue.qsize()
+        while members := self._room.next_set():
+            outcomes = self._outcomes([one.request for one in members])
+            # Before the answers: whoever comes again because of one is expected, and not counted twice.
+            self._room.settle(members)
+            for one, outcome in zip(members, outcomes, strict=True):
+                if isinstance(outcome, Exception):
+                    one.answer.set_exception(outcome)
+                else:
+                    one.answer.set_result(outcome)
 
-    def _gather(self, in_sight: int) -> tuple[list[_Waiting[Asked, Answered]], bool]:
-        """What waits at this moment, at least one; and whether it is the last. Waits for `in_sight` while they come."""
-        batch: list[_Waiting[Asked, Answered]] = []
-        one = self._next(_LULL if in_sight else None)
-        if isinstance(one, _Nobody):
-            # It is quiet: whoever comes next is not kept waiting for others.
-            one, in_sight = self._next(None), 0
-        while isinstance(one, tuple):
-            # A request whose caller has gone is dropped here; from here on it cannot be taken back.
-            if one[1].set_running_or_notify_cancel():
-                batch.append(one)
-            if len(batch) == self._largest:
-                return batch, False
-            one = self._next(_LULL if len(batch) < in_sight else 0)
-        return batch, one is None
-
-    def _next(self, timeout: float | None) -> _Waiting[Asked, Answered] | _Nobody | None:
-        """The next in the queue; None is the end of it."""
+    def _outcomes(self, requests: Sequence[Asked]) -> list[Answered | Exception]:
         try:
-            return self._queue.get(timeout != 0, timeout)
-        except Empty:
-            return _Nobody.CAME
-
-    def _answer(self, batch: Sequence[_Waiting[Asked, Answered]]) -> None:
-        if not batch:
-            return
-        requests = [request for request, _ in batch]
-        try:
-            results = self._transaction(lambda connection: self.decide(connection, requests, self._now()))
+            return [*self._transaction(lambda connection: self.decide(connection, requests, self._now()))]
         except Exception as error:
-            self._failed(batch, error)
-        else:
-            for (_, answer), result in zip(batch, results, strict=True):
-                answer.set_result(result)
+            return self._failed(requests, error)
 
-    def _failed(self, batch: Sequence[_Waiting[Asked, Answered]], error: Exception) -> None:
+    def _failed(self, requests: Sequence[Asked], error: Exception) -> list[Answered | Exception]:
         """One request must not fail the others: the halves are tried in their order, down to the culprit."""
         if is_outage(error):
-            for request, answer in batch:
-                doubt = InDoubt(f"the ledger did not answer for {request.holder}")
+            doubts = [InDoubt(f"the ledger did not answer for {request.holder}") for request in requests]
+            for doubt in doubts:
                 doubt.__cause__ = error
-                answer.set_exception(doubt)
-        elif len(batch) == 1:
-            batch[0][1].set_exception(error)
-        else:
-            middle = len(batch) // 2
-            self._answer(batch[:middle])
-            self._answer(batch[middle:])
+            return [*doubts]
+        if len(requests) == 1:
+            return [error]
+        middle = len(requests) // 2
+        return self._outcomes(requests[:middle]) + self._outcomes(requests[middle:])
 
 
 class Batcher(AnyBatcher[HoldRequest, HoldResult]):

@@ -16,7 +16,6 @@ from inventory.holds.reservation_store import end_reservations, lock_shelf, put_
 from inventory.holds.reservations import HOLD_COLUMNS, HoldState, state_of
 from inventory.ledger.ledger import plan_by_key
 from inventory.ledger.shelf import Cause, Shelf
-from inventory.publishing.outbox import mark_dirty
 from inventory.words import MovementReason, ReservationStatus, StockState
 
 
@@ -246,8 +245,7 @@ def _end_live(
         end_reservations(connection, ending, status, now=now)
     if status is ReservationStatus.SHIPPED:
         connection.execute(_ALL_SENT, {"holders": list(ending)})
-    write_shelf(connection, shelf, now=now)
-    mark_dirty(connection, {move.sku for move in shelf.moves}, now=now)
+    write_shelf(connection, shelf, now=now, publish=True)
 
 
 _ALL_SENT = text("UPDATE order_line SET shipped = quantity - reversed + sent_back WHERE holder = ANY(:holders)")

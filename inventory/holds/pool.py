@@ -27,19 +27,24 @@ _PROMISED = text(
         WHERE channel = '' AND turned = 'on' AND sku = ANY(:skus) GROUP BY sku
     ), held_back AS (
         SELECT wanted.sku, coalesce(kept.pieces, exposed.pieces, 0) + coalesce(kept.safety, 0)
-                           + coalesce(promoted.pieces, 0) AS pieces
+                           + coalesce(promoted.pieces, 0)
+                           + CASE WHEN :withheld THEN coalesce(item.accuracy_margin + item.safety_stock, 0) ELSE 0 END
+                           AS pieces
         FROM unnest(CAST(:skus AS text[])) AS wanted (sku)
         LEFT JOIN exposed ON exposed.sku = wanted.sku LEFT JOIN pool_kept AS kept ON kept.sku = wanted.sku
-        LEFT JOIN promoted ON promoted.sku = wanted.sku
+        LEFT JOIN promoted ON promoted.sku = wanted.sku LEFT JOIN item ON item.sku = wanted.sku
     )
     SELECT sku, pieces FROM held_back WHERE pieces > 0
     """
 )
 
 
-def kept_for_others(connection: Connection, skus: Collection[str]) -> dict[str, int]:
-    """Pieces of each SKU that nobody who asks is granted."""
-    rows = connection.execute(_PROMISED, {"skus": sorted(set(skus))})
+def kept_for_others(connection: Connection, skus: Collection[str], *, and_withheld: bool = False) -> dict[str, int]:
+    """Pieces of each SKU that nobody who asks is granted.
+
+    With what is available but withheld from everybody, where asked so: the accuracy margin and the safety stock.
+    """
+    rows = connection.execute(_PROMISED, {"skus": sorted(set(skus)), "withheld": and_withheld})
     return {row.sku: row.pieces for row in rows}
 
 

@@ -9,20 +9,22 @@ from sqlalchemy import Connection, Row, text
 from inventory.catalogue import existing_items
 from inventory.ledger.ledger import ensure_balances, lock_balances, post
 from inventory.ledger.shelf import Cause, Line, Shelf, Waiting
+from inventory.publishing.outbox import MARK, marking
 from inventory.words import MovementReason, ReservationStatus, StockState
 
-_UPSERT_LINES = text(
-    """
+_UPSERT_LINES = """
     INSERT INTO reservation_line (holder, sku, location, held, oversold, synced, allocated, sent, early)
     SELECT holder, sku, location, held, oversold, holder LIKE 'hold:%', allocated, sent, early
-    FROM unnest(CAST(:holders AS text[]), CAST(:skus AS text[]), CAST(:locations AS text[]), CAST(:held AS int[]),
-                CAST(:oversold AS int[]), CAST(:allocated AS int[]), CAST(:sent AS int[]), CAST(:early AS int[]))
+    FROM unnest(CAST(:line_holders AS text[]), CAST(:line_skus AS text[]), CAST(:line_locations AS text[]),
+                CAST(:held AS int[]), CAST(:oversold AS int[]), CAST(:allocated AS int[]), CAST(:sent AS int[]),
+                CAST(:early AS int[]))
          AS given (holder, sku, location, held, oversold, allocated, sent, early)
     ON CONFLICT (holder, sku, location) DO UPDATE
     SET held = EXCLUDED.held, oversold = EXCLUDED.oversold, allocated = EXCLUDED.allocated, sent = EXCLUDED.sent,
         early = EXCLUDED.early
     """
-)
+
+_LINES_ALONE = text(_UPSERT_LINES)
 
 LINE_COLUMNS = "holder, sku, location, held, oversold, allocated, sent, early"
 """From the fourth on as `Line` takes them."""
@@ -36,16 +38,18 @@ def lock_shelf(
     now: datetime,
     holders: Collection[str] = (),
     sweep: Collection[str] = (),
+    only: Collection[StockState] = (),
 ) -> Shelf:
     """Lock the balances of these SKUs (making the rows that are missing), and load who waits for units.
 
     Holds on them that are past their time end here, whether or not the sweeper has come by: expiry is
     judged when it is read. `holders` are those whose lines the caller will change. `sweep` are holds found to
-    be due: then these alone end, so that a sweep is as short as it was asked to be.
+    be due: then these alone end, so that a sweep is as short as it was asked to be. `only` are the states that the
+    caller changes, `available` among them; where holds end all are locked nevertheless.
     """
     due = _skus_of(connection, sweep) if sweep else _due_holds(connection, skus, now)
     wanted = set(skus).union(*due.values())
-    balances = lock_balances(connection, wanted)
+    balances = lock_balances(connection, wanted, () if due else only)
     stocked = {sku for sku, _, _ in balances}
     missing = existing_items(connection, wanted - stocked)
     if missing:
@@ -165,24 +169,26 @@ def _load_lines(connection: Connection, shelf: Shelf, holders: Collection[str]) 
         shelf.lines.setdefault((row.holder, row.sku), {})[row.location] = Line(*row[3:])
 
 
-def write_shelf(connection: Connection, shelf: Shelf, *, now: datetime) -> None:
-    """Write what the shelf decided: reservation lines, movements, balances."""
+def write_shelf(connection: Connection, shelf: Shelf, *, now: datetime, publish: bool = False) -> None:
+    """Write what the shelf decided: reservation lines, movements, balances; `publish` marks the SKUs that moved."""
+    along: dict[str, dict[str, object]] = {}
     changed = list(shelf.changed_lines())
     if changed:
-        connection.execute(
-            _UPSERT_LINES,
-            {
-                "holders": [key[0] for key, _ in changed],
-                "skus": [key[1] for key, _ in changed],
-                "locations": [key[2] for key, _ in changed],
-                "held": [line.held for _, line in changed],
-                "oversold": [line.oversold for _, line in changed],
-                "allocated": [line.allocated for _, line in changed],
-                "sent": [line.sent for _, line in changed],
-                "early": [line.early for _, line in changed],
-            },
-        )
-    posted = post(connection, shelf.moves, now=now, known=shelf.locked)
+        along[_UPSERT_LINES] = {
+            "line_holders": [key[0] for key, _ in changed],
+            "line_skus": [key[1] for key, _ in changed],
+            "line_locations": [key[2] for key, _ in changed],
+            "held": [line.held for _, line in changed],
+            "oversold": [line.oversold for _, line in changed],
+            "allocated": [line.allocated for _, line in changed],
+            "sent": [line.sent for _, line in changed],
+            "early": [line.early for _, line in changed],
+        }
+    if publish and shelf.moves:
+        along[MARK] = marking({move.sku for move in shelf.moves}, now=now)
+    if changed and not shelf.moves:
+        connection.execute(_LINES_ALONE, along[_UPSERT_LINES])
+    posted = post(connection, shelf.moves, now=now, known=shelf.locked, along=along)
     if len(posted) != len(shelf.moves):
         repeated = sorted({move.event_key for move in shelf.moves} - posted)[:3]
         raise RuntimeError(f"movements decided now are in the journal already: {repeated}; nothing was changed")

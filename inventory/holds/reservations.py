@@ -16,13 +16,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from inventory.catalogue import Components, bundles, eligible_locations, existing_items, listings_by_ref, withheld_units
+from inventory.catalogue import Components, bundles, eligible_locations, existing_items, listings_by_ref
 from inventory.holds.pool import kept_for_others
 from inventory.holds.reservation_store import end_reservations, lock_shelf, write_shelf
 from inventory.ledger.ledger import plan_by_key
 from inventory.ledger.shelf import Cause, Shelf
-from inventory.publishing.outbox import mark_dirty
-from inventory.words import MovementReason, ReservationStatus
+from inventory.words import MovementReason, ReservationStatus, StockState
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""As `json.dumps`, which makes an encoder at each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class HoldRequest:
     def fingerprint(self) -> str:
         """What is asked, and no more: the same for the same lines in another order."""
         asked = [sorted(_added_up(lines).items()) for lines in (self.lines, self.listings)]
-        return json.dumps([*asked, self.partial], separators=(",", ":"), ensure_ascii=False)
+        return _encode([*asked, self.partial])
 
 
 def holder_of(channel: str, key: str) -> str:
@@ -252,10 +254,13 @@ def _added_up(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
     return merged
 
 
+_TOUCHED = (StockState.AVAILABLE, StockState.RESERVED)
+
+
 def _decide(connection: Connection, requests: Mapping[str, HoldRequest], now: datetime) -> dict[str, HoldResult]:
     wanted = explode(connection, requests)
     skus = {sku for lines in wanted.values() for one in lines for sku in one.pieces}
-    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now)
+    shelf = lock_shelf(connection, skus, eligible_locations(connection), now=now, only=_TOUCHED)
     promised = promised_units(connection, skus)
     results = {
         holder: _hold(shelf, holder, request, wanted[holder], promised, now) for holder, request in requests.items()
@@ -265,17 +270,13 @@ def _decide(connection: Connection, requests: Mapping[str, HoldRequest], now: da
     if refused:
         end_reservations(connection, refused, ReservationStatus.REFUSED, now=now)
     _note_outcomes(connection, results)
-    write_shelf(connection, shelf, now=now)
-    mark_dirty(connection, {move.sku for move in shelf.moves}, now=now)
+    write_shelf(connection, shelf, now=now, publish=True)
     return results
 
 
 def promised_units(connection: Connection, skus: Collection[str]) -> dict[str, int]:
     """Pieces of each SKU that are available but not free: what is kept for blind channels, and what is withheld."""
-    promised = kept_for_others(connection, skus)
-    for sku, units in withheld_units(connection, skus).items():
-        promised[sku] = promised.get(sku, 0) + units
-    return promised
+    return kept_for_others(connection, skus, and_withheld=True)
 
 
 def fill(wanted: Sequence[Wanted], left: dict[str, int]) -> list[HeldLine]:

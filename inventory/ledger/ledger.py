@@ -5,11 +5,12 @@ of a balance first locks it with `lock_balances`: one place, one order (sku, loc
 two transactions never wait for each other in a circle.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import IntegrityError
 
 from inventory.words import MovementReason, StockState
@@ -51,6 +52,13 @@ _LOCK = text(
     """
 )
 
+_LOCK_SOME = text(
+    """
+    SELECT sku, location, state, quantity FROM balance
+    WHERE sku = ANY(:skus) AND state = ANY(:states) ORDER BY sku, location, state FOR UPDATE
+    """
+)
+
 _ENSURE = text(
     """
     INSERT INTO balance (sku, location, state, quantity)
@@ -62,9 +70,8 @@ _ENSURE = text(
     """
 )
 
-_POST = text(
-    """
-    WITH posted AS (
+_POST = """
+    posted AS (
         INSERT INTO movement (sku, location, to_location, from_state, to_state, quantity, reason, source, actor,
                               reference, event_key, occurred_at, recorded_at)
         SELECT sku, location, to_location, from_state, to_state, quantity, reason, source, actor,
@@ -92,7 +99,11 @@ _POST = text(
     SELECT (SELECT count(*) FROM net) AS wanted, (SELECT count(*) FROM applied) AS applied,
            (SELECT array_agg(event_key) FROM posted) AS posted
     """
-)
+
+
+@lru_cache
+def _posting(along: tuple[str, ...]) -> TextClause:
+    return text(f"WITH {''.join(f'along_{number} AS ({one}), ' for number, one in enumerate(along))}{_POST}")
 
 
 _BY_KEY = text(
@@ -109,12 +120,23 @@ def plan_by_key(connection: Connection) -> None:
     connection.execute(_BY_KEY)
 
 
-def lock_balances(connection: Connection, skus: Collection[str]) -> dict[BalanceKey, int]:
-    """Lock every balance of these SKUs until the transaction ends, and return what they hold."""
+def lock_balances(
+    connection: Connection, skus: Collection[str], states: Collection[StockState] = ()
+) -> dict[BalanceKey, int]:
+    """Lock every balance of these SKUs until the transaction ends, and return what they hold.
+
+    Only those in `states`, where any are given: whoever changes no others. Everybody locks what is available, so that
+    alone keeps two apart; a third state that is locked later could make two wait for each other.
+    """
     if not skus:
         return {}
-    rows = connection.execute(_LOCK, {"skus": sorted(set(skus))})
-    return {(sku, location, state): quantity for sku, location, state, quantity in rows}
+    wanted = sorted(set(skus))
+    if states:
+        rows = connection.execute(_LOCK_SOME, {"skus": wanted, "states": [state.value for state in states]})
+    else:
+        rows = connection.execute(_LOCK, {"skus": wanted})
+    # Fetched at once: one by one costs five times as much.
+    return {(sku, location, state): quantity for sku, location, state, quantity in rows.all()}
 
 
 def ensure_balances(connection: Connection, keys: Iterable[BalanceKey]) -> None:
@@ -131,8 +153,12 @@ def post(
     *,
     now: datetime,
     known: Collection[BalanceKey] = frozenset(),
+    along: Mapping[str, Mapping[str, object]] | None = None,
 ) -> set[str]:
     """Append the movements and change the balances by their net, all or nothing.
+
+    `along` are {statement that writes: its values} to be run with it: each statement by itself costs a round trip.
+    `:now` is the same in all; no other name may be one of the columns here.
 
     `known` are balance rows that the caller has locked (they exist). Returns the event keys that were new;
     a key that is already in the journal is skipped with its units. Raises `InsufficientStock`.
@@ -145,7 +171,8 @@ def post(
     sides |= {(m.sku, m.to_location or m.location, m.to_state.value) for m in moves}
     ensure_balances(connection, sides - set(known))
     try:
-        row = connection.execute(_POST, {**_columns(moves), "now": now}).one()
+        values = {name: value for one in (along or {}).values() for name, value in one.items()}
+        row = connection.execute(_posting(tuple(along or ())), {**values, **_columns(moves), "now": now}).one()
     except IntegrityError as error:
         if "balance_never_negative" in str(error.orig):
             raise InsufficientStock(_shortage(moves)) from error

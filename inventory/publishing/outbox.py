@@ -35,15 +35,16 @@ class Part:
     """Begins the names of its leases, see `free_leases_of_the_dead`."""
 
 
-_MARK = text(
-    """
+MARK = """
     INSERT INTO outbox (sku, generation, dirty_at, due_at, eager)
-    SELECT sku, 1, :now, :due, :eager FROM unnest(CAST(:skus AS text[])) AS dirty (sku) ORDER BY sku
+    SELECT sku, 1, :now, :due, :eager FROM unnest(CAST(:dirty AS text[])) AS dirty (sku) ORDER BY sku
     ON CONFLICT (sku) DO UPDATE
     SET generation = outbox.generation + 1, due_at = least(outbox.due_at, EXCLUDED.due_at),
         eager = outbox.eager OR EXCLUDED.eager
+    -- What nobody has claimed needs no new generation. Locked it is all the same: nobody claims it before we commit.
+    WHERE outbox.lease_owner IS NOT NULL OR outbox.due_at > EXCLUDED.due_at OR EXCLUDED.eager > outbox.eager
     """
-)
+_MARK = text(MARK)
 
 _CLAIM = text(
     """
@@ -122,7 +123,14 @@ def mark_dirty(
 ) -> None:
     """These SKUs must be published again, at `due` (default: at once); those whose stock changed (`eager`) first."""
     if skus:
-        connection.execute(_MARK, {"skus": sorted(set(skus)), "now": now, "due": due or now, "eager": eager})
+        connection.execute(_MARK, marking(skus, now=now, due=due, eager=eager))
+
+
+def marking(
+    skus: Collection[str], *, now: datetime, due: datetime | None = None, eager: bool = True
+) -> dict[str, object]:
+    """The values of MARK."""
+    return {"dirty": sorted(set(skus)), "now": now, "due": due or now, "eager": eager}
 
 
 def claim(

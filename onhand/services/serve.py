@@ -1,5 +1,6 @@
 """How our services are served: one process each, behind whatever ends TLS."""
 
+import gc
 import socket
 import threading
 import time
@@ -52,6 +53,9 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
 def run(app: ASGIApp, host: str, port: int) -> int:
     """Serve until a signal; 0 after a wish to stop, 1 when it could not start."""
     server = uvicorn.Server(config(app, host, port))
+    # What is there now stays: a collection that looked through it would keep everybody waiting.
+    gc.collect()
+    gc.freeze()
     server.run()
     return 0 if server.started else 1
 

@@ -37,7 +37,7 @@ class Ground:
     """`restart` is there where the server is ours."""
 
     def __init__(self, url: str, server: EmbeddedPostgres | None = None) -> None:
-        self.engine = create_engine(url, pool_size=4, pool_pre_ping=False, connect_args={"options": _SETTINGS})
+        self.engine = create_engine(url, pool_size=4, connect_args={"options": _SETTINGS})
         event.listen(self.engine, "connect", _close_quietly)
         self._server = server
         self._swept = 0

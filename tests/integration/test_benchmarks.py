@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from benchmarks.audit import Violation, audit, audit_floor
 from benchmarks.ledger import laboratory, open_ledger
+from benchmarks.memory import peak_mb
 from benchmarks.registry import BENCHMARKS
 from benchmarks.report import read
 
@@ -47,6 +48,14 @@ def test_the_reservation_api_is_measured_and_audited() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for what in ("constant", "update", "hold and commit"):
         assert what in done.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a program's own peak")
+def test_the_peak_of_memory_is_of_the_program_and_not_of_who_started_it() -> None:
+    ours = bytearray(b"x") * 300_000_000
+    program = "from benchmarks.memory import peak_mb; print(peak_mb())"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert 1 < float(done.stdout) < 100 < peak_mb(), len(ours)
 
 
 def test_the_audit_sees_a_broken_promise() -> None:

@@ -227,3 +227,28 @@ def test_what_hangs_ends_one_day_and_an_error_quotes_no_value(url: str) -> None:
         connection.execute(text("SELECT pg_sleep(600), CAST(:value AS text)"), {"value": "told-to-nobody"})
     assert "told-to-nobody" not in str(caught.value)
     engine.dispose()
+
+
+def test_a_connection_that_lay_unused_is_asked_for_before_use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, other = create_engine(url, pool_size=1), create_engine(url, pool_size=1)
+
+    def backend() -> int:
+        with engine.connect() as connection:
+            return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+    monkeypatch.setattr("adapters.database._SURELY_THERE_S", -1.0)
+    first = backend()
+    assert backend() == first
+    with other.begin() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": first})
+    second = backend()
+    assert second != first, "replaced, and nobody noticed"
+    monkeypatch.setattr("adapters.database._SURELY_THERE_S", 3600.0)
+    assert backend() == second
+    with other.begin() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": second})
+    with pytest.raises(OperationalError):
+        backend()
+    assert backend() not in (first, second), "one use notices, the next has another"
+    engine.dispose()
+    other.dispose()

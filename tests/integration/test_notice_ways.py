@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fake_channel import page
 from noticing import Shop, open_shop, told
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, event
 
 from adapters.channels.notices import UNREADABLE, Notice
 from adapters.database import in_transaction
@@ -50,6 +50,20 @@ def test_a_wake_up_comes_at_once_and_others_do_not(engine: Engine) -> None:
         wake(engine, PUBLISH)
         time.sleep(0.5)
         assert (wakeups.wait(20), wakeups.wait(0)) == ({PUBLISH}, set())
+
+
+def test_a_wake_up_is_one_statement_that_begins_and_ends_nothing(engine: Engine) -> None:
+    alone: list[bool] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(connection: Connection, *_: object) -> None:
+        alone.append(connection.connection.driver_connection.autocommit)  # type: ignore[union-attr]
+
+    wake(engine, PUBLISH, "other")
+    assert alone == [True]
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    assert alone == [True, False], "the connection goes back as it was"
 
 
 def test_without_a_connection_it_waits_and_comes_back(engine: Engine) -> None:

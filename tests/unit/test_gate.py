@@ -1,5 +1,6 @@
 """The gate as a whole: what it loads, what it answers, and that it fails closed."""
 
+import gc
 import json
 import logging
 import math
@@ -48,6 +49,11 @@ def test_loading_leaves_the_warnings_and_the_log_of_the_process_alone() -> None:
         [sys.executable, "-W", "error", "-c", program], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_no_collection_looks_through_the_library() -> None:
+    gate.load()
+    assert gc.get_freeze_count() > 100_000
 
 
 def test_a_check_says_nothing_on_the_side(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
