@@ -121,6 +121,8 @@ class Listing(SQLModel, table=True):
     settling_since: datetime | None = when(nullable=True)
     observed: int | None = None
     observed_at: datetime | None = when(nullable=True)
+    fall: int = Field(default=0, sa_column_kwargs={"server_default": sql("0")})
+    """What the last lowering takes off the exposure, once the number was seen."""
     put_back_at: datetime | None = when(nullable=True)
     """When units that the channel has put back on its own counter were last added to the exposure."""
     published: int | None = None

@@ -5,7 +5,8 @@ For every listing `listing.exposure` is an upper bound of that, in listing units
 - It **grows before** a higher number is sent, by the worst case: with compare-and-set by the raise itself,
   with an absolute write by the whole new number, because everything that was live may have been sold in
   the moment before (`Growth`). It grows when a channel put reversed units back on its own counter.
-- It **falls** by each order that is read, and by a compare-and-set that succeeded in lowering.
+- It **falls** by each order that is read, and by a compare-and-set that succeeded in lowering: when the channel has
+  said so and then was seen to show no more (`fall`). What it says by itself is not enough.
 - It falls to what was *observed* only on evidence. A read shows the live quantity `x`; all that was sold
   before the read is known once a complete pull has *started* later than the read ended plus the time an
   order may take to become visible. Both instants are of our own clock, so a lying channel clock does not
@@ -67,7 +68,7 @@ _SETTLE = text(
         ORDER BY listing.id FOR UPDATE OF listing
     ), settled AS (
         UPDATE listing
-        SET exposure = least(listing.exposure, listing.settling), settling = NULL, settling_since = NULL
+        SET exposure = least(listing.exposure, listing.settling), settling = NULL, settling_since = NULL, fall = 0
         FROM due WHERE listing.id = due.id AND due.seen
         -- More than was seen last: units were put back and sold meanwhile. Only another look can tell.
         RETURNING listing.sku, listing.exposure < due.exposure OR listing.exposure > listing.observed AS again
@@ -94,6 +95,10 @@ _OBSERVE = text(
         FROM rows JOIN seen USING (id)
     ), locked AS (
         SELECT rows.id, on_sale.quantity, channel.asks_first,
+               coalesce(rows.confirmed_at <= :read_started, false) AS answered,
+               -- It says that it was lowered, and shows no more than that.
+               CASE WHEN rows.confirmed_at <= :read_started AND on_sale.quantity <= rows.confirmed
+                    THEN rows.fall ELSE 0 END AS fall,
                coalesce(rows.unconfirmed_until > :read_started, false) AS doubt,
                NOT channel.asks_first AND coalesce(rows.put_back_at <= :read_started, true) AND (
                    coalesce(rows.unconfirmed_until <= :read_started, false)
@@ -103,7 +108,9 @@ _OBSERVE = text(
     )
     UPDATE listing
     SET observed = seen.quantity, observed_at = :read_ended, tracked = seen.tracked,
-        exposure = CASE WHEN locked.asks_first THEN 0 ELSE greatest(listing.exposure, locked.quantity) END,
+        exposure = CASE WHEN locked.asks_first THEN 0
+                        ELSE greatest(listing.exposure - locked.fall, locked.quantity, 0) END,
+        fall = CASE WHEN locked.answered THEN 0 ELSE listing.fall END,
         settling = CASE WHEN locked.news THEN locked.quantity
                         WHEN NOT locked.asks_first AND listing.settling IS NOT NULL
                         THEN greatest(listing.settling, locked.quantity) END,
@@ -182,7 +189,7 @@ _GROW = text(
     given AS (SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:growths AS int[]), CAST(:quantities AS int[]))
                             AS given (id, growth, quantity))
     UPDATE listing
-    SET exposure = listing.exposure + given.growth, settling = listing.settling + given.growth,
+    SET exposure = listing.exposure + given.growth, settling = listing.settling + given.growth, fall = 0,
         published = given.quantity, published_at = :now,
         unconfirmed_until = :now + make_interval(secs => channel.in_doubt_seconds)
     FROM locked JOIN given ON given.id = locked.id, channel
@@ -197,7 +204,8 @@ _ANSWER = text(
     given AS (SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:sent_ats AS timestamptz[]), CAST(:falls AS int[]),
                                    CAST(:applied AS bool[])) AS given (id, sent_at, fall, applied))
     UPDATE listing
-    SET exposure = greatest(listing.exposure - given.fall, 0),
+    SET exposure = CASE WHEN given.applied THEN listing.exposure ELSE greatest(listing.exposure - given.fall, 0) END,
+        fall = CASE WHEN given.applied THEN given.fall ELSE 0 END,
         settling = CASE WHEN channel.asks_first THEN NULL
                         WHEN given.applied THEN listing.published
                         WHEN listing.settling IS NOT NULL THEN greatest(listing.settling - given.fall, 0) END,
@@ -222,7 +230,8 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The channel's word on a write. `fall`: how much the exposure falls by it."""
+    """The channel's word on a write. `fall`: how much the exposure falls by it: at once where nothing was applied, else
+    when the number was seen."""
 
     listing_id: int
     sent_at: datetime

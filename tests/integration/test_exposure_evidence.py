@@ -1,4 +1,4 @@
-"""What lets an exposure fall: three ways in which it once fell without evidence, found by the simulation."""
+"""What lets an exposure fall: four ways in which it once fell without evidence, found by the simulation."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -82,3 +82,42 @@ def test_a_read_under_way_when_units_were_put_back_is_no_evidence(listing: tuple
     see(connection, number, 0, 210, 211)
     settle(connection, "shop", pull_started=at(300))
     assert exposure(connection) == 0
+
+
+@pytest.mark.parametrize(("shown", "left"), [(3, 3), (2, 3), (5, 5)])
+def test_a_compare_and_set_takes_off_what_it_lowered_once_that_was_seen(
+    listing: tuple[Connection, int], shown: int, left: int
+) -> None:
+    """Five are exposed and three are set; it is said to be applied. What it shows then says whether it was."""
+    connection, number = listing
+    grow(connection, [Sending(number, 3, 0)], now=at(100))
+    answered(connection, [Answered(number, at(100), True, 2)], now=at(101))
+    assert exposure(connection) == 5, "its word alone"
+    see(connection, number, shown, 100.5, 101.5)
+    assert exposure(connection) == 5, "the look began before the answer"
+    see(connection, number, shown, 102, 103)
+    assert exposure(connection) == left
+    see(connection, number, shown, 104, 105)
+    assert exposure(connection) == left, "once"
+
+
+def test_where_nothing_was_applied_what_was_added_is_taken_back_at_once(listing: tuple[Connection, int]) -> None:
+    connection, number = listing
+    grow(connection, [Sending(number, 9, 4)], now=at(100))
+    assert exposure(connection) == 9
+    answered(connection, [Answered(number, at(100), False, 4)], now=at(101))
+    assert exposure(connection) == 5
+    see(connection, number, 5, 102, 103)
+    assert exposure(connection) == 5
+
+
+def test_another_number_ends_what_was_to_be_seen_of_the_one_before(listing: tuple[Connection, int]) -> None:
+    connection, number = listing
+    grow(connection, [Sending(number, 3, 0)], now=at(100))
+    answered(connection, [Answered(number, at(100), True, 2)], now=at(101))
+    grow(connection, [Sending(number, 2, 0)], now=at(102))
+    answered(connection, [Answered(number, at(102), False, 0)], now=at(103))
+    see(connection, number, 3, 104, 105)
+    assert exposure(connection) == 5, "nobody looked between the two: the next pull settles it"
+    settle(connection, "shop", pull_started=at(200))
+    assert exposure(connection) == 3
