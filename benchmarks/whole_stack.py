@@ -49,7 +49,8 @@ EMPTY_RUNS = 10
 UNASKED_S = 6.0
 """Long enough for a run with nothing to do."""
 DAYS = 3
-DAY_S = 60.0
+DAY_S = 75.0
+"""As in `onhand demo`."""
 SEED = 7
 COVER = 1.5
 """Opening stock, as a share of what the customers of a day want."""
