@@ -47,6 +47,8 @@ SLOW_S = 3.0
 nothing is broken."""
 PATIENCE_S = 300.0
 """For one order to be known everywhere after a fault, and the same for the outbox."""
+CALM_S = 900.0
+"""For channels to be called well again."""
 KEPT_SCHEDULES = frozenset({"all-channels", "channels", "holds", "fallback", "watch"})
 PULLS = {"channels": list(SHOPS), "minutes": 15, "every_seconds": 5}
 
@@ -231,6 +233,9 @@ class Trial:
         )
         until(lambda: one(self.engine, waiting) == 0, PATIENCE_S)
         until(lambda: not open_incidents(self.engine), 120, 1.0)
+        # A channel that was in trouble is well again after a calm time, at the next look of the fallback.
+        ill = "SELECT count(*) FROM source_health WHERE kind = 'channel' AND state NOT IN ('live', 'recovering')"
+        until(lambda: one(self.engine, ill) == 0, CALM_S, 1.0)
         with self.engine.connect() as connection:
             lines = verdict(connection, Truth.of(self.world.states()), OPENING)
             states = connection.execute(text("SELECT subject, state FROM source_health WHERE kind = 'channel'")).all()
