@@ -43,9 +43,9 @@ is, too, after a start of the machine. One that dies again and again is started 
 cancelled stays so until the next. A run whose worker died with it has nobody to say so: where no process of it is left
 on this machine, it is said to have crashed. Without Prefect's answer the claims of the dead end after two minutes.
 
-When a worker or the warm server is killed all runs end at once. On SQLite, as here, Prefect's server was then seen
-to be locked ("database is locked"; its own time-out is a minute) and could start nothing. Where these rows are long,
-that is why. Prefect's server on PostgreSQL has no such lock; it was not measured here.
+When a worker or the warm server is killed all runs end at once, and all shifts begin again side by side: so these rows
+are longer. Prefect's own automations made it minutes on SQLite, because they blocked its server; the embedded stack
+does without them.
 
 With Prefect, workers and services on machines of their own their supervisors (systemd, Kubernetes) do the first of
 these, and shifts that were killed begin again at their next schedule, a quarter of an hour later at most.
