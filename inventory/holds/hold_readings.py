@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from inventory.catalogue import eligible_locations, existing_items
+from inventory.holds.pool import promised_units
 from inventory.holds.reservations import (
     HOLD_COLUMNS,
     HeldLine,
@@ -14,7 +15,6 @@ from inventory.holds.reservations import (
     HoldState,
     explode,
     fill,
-    promised_units,
     state_of,
 )
 from inventory.ledger.ledger import plan_by_key

@@ -28,8 +28,7 @@ _PROMISED = text(
     ), held_back AS (
         SELECT wanted.sku, coalesce(kept.pieces, exposed.pieces, 0) + coalesce(kept.safety, 0)
                            + coalesce(promoted.pieces, 0)
-                           + CASE WHEN :withheld THEN coalesce(item.accuracy_margin + item.safety_stock, 0) ELSE 0 END
-                           AS pieces
+                           + coalesce(item.accuracy_margin + item.safety_stock, 0) AS pieces
         FROM unnest(CAST(:skus AS text[])) AS wanted (sku)
         LEFT JOIN exposed ON exposed.sku = wanted.sku LEFT JOIN pool_kept AS kept ON kept.sku = wanted.sku
         LEFT JOIN promoted ON promoted.sku = wanted.sku LEFT JOIN item ON item.sku = wanted.sku
@@ -39,12 +38,10 @@ _PROMISED = text(
 )
 
 
-def kept_for_others(connection: Connection, skus: Collection[str], *, and_withheld: bool = False) -> dict[str, int]:
-    """Pieces of each SKU that nobody who asks is granted.
-
-    With what is available but withheld from everybody, where asked so: the accuracy margin and the safety stock.
-    """
-    rows = connection.execute(_PROMISED, {"skus": sorted(set(skus)), "withheld": and_withheld})
+def promised_units(connection: Connection, skus: Collection[str]) -> dict[str, int]:
+    """Pieces of each SKU that are available but not free to who asks: what is kept for blind channels, and what is
+    withheld from everybody, the accuracy margin and the safety stock."""
+    rows = connection.execute(_PROMISED, {"skus": sorted(set(skus))})
     return {row.sku: row.pieces for row in rows}
 
 

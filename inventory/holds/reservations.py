@@ -8,7 +8,7 @@ come first served. What becomes of a hold once it is given is in `inventory.hold
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from inventory.catalogue import Components, bundles, eligible_locations, existing_items, listings_by_ref
-from inventory.holds.pool import kept_for_others
+from inventory.holds.pool import promised_units
 from inventory.holds.reservation_store import end_reservations, lock_shelf, write_shelf
 from inventory.ledger.ledger import plan_by_key
 from inventory.ledger.shelf import Cause, Shelf
@@ -272,11 +272,6 @@ def _decide(connection: Connection, requests: Mapping[str, HoldRequest], now: da
     _note_outcomes(connection, results)
     write_shelf(connection, shelf, now=now, publish=True)
     return results
-
-
-def promised_units(connection: Connection, skus: Collection[str]) -> dict[str, int]:
-    """Pieces of each SKU that are available but not free: what is kept for blind channels, and what is withheld."""
-    return kept_for_others(connection, skus, and_withheld=True)
 
 
 def fill(wanted: Sequence[Wanted], left: dict[str, int]) -> list[HeldLine]:

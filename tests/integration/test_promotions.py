@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from expectations import gate
 from inventory import setup
-from inventory.holds.pool import kept_for_others
+from inventory.holds.pool import promised_units
 from inventory.ledger.explanation import explain
 from inventory.publishing.availability import load_market
 from inventory.publishing.positions import Stock
@@ -86,7 +86,7 @@ def test_a_reserve_for_all_is_its_own_subtraction_and_binds_those_who_ask_first(
     with shop.engine.connect() as connection:
         found = explain(connection, "A", now=shop.clock()).availability
         assert (found.available, found.promotions, found.safety_stock, found.sellable) == (40, 30, 0, 10)
-        assert kept_for_others(connection, ["A"]) == {"A": 40}, "ten on show, thirty kept back"
+        assert promised_units(connection, ["A"]) == {"A": 40}, "ten on show, thirty kept back"
     promote(shop, key="end", end=True)
     settle(shop)
     assert shown(shop, "A") == (20, 20)
